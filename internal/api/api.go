@@ -1,0 +1,110 @@
+// Package api speaks the OCI distribution protocol (spec 1.1 and what its main branch adds) and Docker's, over a storage.Registry.
+//
+// A request takes one way: the middleware gives it an id and writes its log line; parseRoute says what it is about; a handler of the form
+// func(w, r, route) error answers it or returns why not; writeError alone turns errors into answers. No handler knows a backend.
+package api
+
+import (
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+	"go.uber.org/zap"
+
+	"github.com/registryd/registryd/internal/storage"
+	"github.com/registryd/registryd/internal/uploadtoken"
+)
+
+// Options are what can be chosen. The zero Options are the defaults.
+type Options struct {
+	Log         *zap.Logger         // nothing is logged without one
+	Observe     Observer            // nothing is measured without one
+	Instance    string              // names this node in its log lines
+	Host        string              // URL that absolute Locations begin with; empty for relative ones
+	AbsoluteURL bool                // make Locations absolute by the Host or X-Forwarded headers of the request
+	MaxManifest int64               // bytes; 4 MiB
+	Headers     map[string][]string // added to every answer
+}
+
+const defaultMaxManifest = 4 << 20
+
+type handler struct {
+	registry *storage.Registry
+	tokens   uploadtoken.Provider
+	opts     Options
+}
+
+// New is the protocol over a registry; tokens carries uploads from one request to the next.
+func New(registry *storage.Registry, tokens uploadtoken.Provider, opts Options) http.Handler {
+	if opts.Log == nil {
+		opts.Log = zap.NewNop()
+	}
+	if opts.Observe == nil {
+		opts.Observe = blind{}
+	}
+	if opts.MaxManifest == 0 {
+		opts.MaxManifest = defaultMaxManifest
+	}
+	h := &handler{registry: registry, tokens: tokens, opts: opts}
+	router := chi.NewRouter()
+	router.Use(h.trace)
+	router.HandleFunc("/v2", h.serve)
+	router.HandleFunc("/v2/*", h.serve)
+	router.NotFound(h.serve)
+	return router
+}
+
+// serve finds what a request is about and answers it. chi cannot route names of several parts, parseRoute can.
+func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
+	route, err := parseRoute(r.Method, r.URL.EscapedPath())
+	x := exchangeOf(r.Context())
+	x.begin(route)
+	if err == nil {
+		err = h.handle(w, r, route)
+	}
+	if err == nil {
+		return
+	}
+	x.err = err
+	if !x.answered() {
+		writeError(w, r, err)
+		return
+	}
+	panic(http.ErrAbortHandler) // half an answer must not look like a whole one
+}
+
+func (h *handler) handle(w http.ResponseWriter, r *http.Request, route route) error {
+	read := r.Method == http.MethodGet || r.Method == http.MethodHead
+	switch route.kind {
+	case routeBase:
+		return h.base(w)
+	case routeCatalog:
+		return h.catalog(w, r)
+	case routeTags:
+		return h.tags(w, r, route)
+	case routeReferrers:
+		return h.referrers(w, r, route)
+	case routeUploads:
+		return h.startUpload(w, r, route)
+	case routeBlob:
+		if read {
+			return h.getBlob(w, r, route)
+		}
+		return h.deleteBlob(w, r, route)
+	case routeManifest:
+		switch {
+		case read:
+			return h.getManifest(w, r, route)
+		case r.Method == http.MethodPut:
+			return h.putManifest(w, r, route)
+		default:
+			return h.deleteManifest(w, r, route)
+		}
+	default:
+		return h.upload(w, r, route)
+	}
+}
+
+// base says that this is a registry.
+func (h *handler) base(w http.ResponseWriter) error {
+	return writeJSON(w, "application/json", struct{}{})
+}

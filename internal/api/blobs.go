@@ -1,0 +1,125 @@
+package api
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/registryd/registryd/internal/storage"
+)
+
+// getBlob serves a blob, or ranges of it (OCI distribution spec, "Pulling blobs"; RFC 9110, section 14).
+func (h *handler) getBlob(w http.ResponseWriter, r *http.Request, route route) error {
+	repository := h.registry.Repository(route.name)
+	var content io.ReadSeeker
+	if r.Method == http.MethodHead {
+		blob, err := repository.StatBlob(r.Context(), route.digest)
+		if err != nil {
+			return err
+		}
+		content = &sized{size: blob.Size}
+		r.Header.Del("Range") // it has a meaning for GET only
+	} else {
+		blob, err := repository.OpenBlob(r.Context(), route.digest)
+		if err != nil {
+			return err
+		}
+		defer blob.Close()
+		content = blob
+	}
+	header := w.Header()
+	header.Set("Content-Type", "application/octet-stream")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Docker-Content-Digest", route.digest.String())
+	header.Set("ETag", etag(route.digest))
+	return serveContent(w, r, content)
+}
+
+// deleteBlob takes a blob out of a repository (OCI distribution spec, "Deleting Blobs").
+func (h *handler) deleteBlob(w http.ResponseWriter, r *http.Request, route route) error {
+	if err := h.registry.Repository(route.name).DeleteBlob(r.Context(), route.digest); err != nil {
+		return err
+	}
+	return empty(w, http.StatusAccepted)
+}
+
+// serveContent leaves ranges and conditions to http.ServeContent, and tells failures as errors: also one of the store that shows at the first byte,
+// for which the status is held back until there is one.
+func serveContent(w http.ResponseWriter, r *http.Request, content io.ReadSeeker) error {
+	late := &lateWriter{ResponseWriter: w}
+	source := &watched{ReadSeeker: content}
+	http.ServeContent(late, r, "", time.Time{}, source)
+	switch {
+	case late.status == http.StatusRequestedRangeNotSatisfiable:
+		for _, name := range []string{"ETag", "Docker-Content-Digest"} {
+			w.Header().Del(name)
+		}
+		return &storage.Error{Code: storage.RangeInvalid, Message: "the blob has no such range, ask for one within its size"}
+	case source.err != nil:
+		if !late.sent {
+			for _, name := range []string{"ETag", "Docker-Content-Digest", "Content-Length", "Content-Range", "Accept-Ranges"} {
+				w.Header().Del(name)
+			}
+		}
+		return source.err
+	}
+	late.send()
+	return nil
+}
+
+// lateWriter sends the status with the first byte of the body, and nothing of a 416.
+type lateWriter struct {
+	http.ResponseWriter
+	status int
+	sent   bool
+}
+
+func (w *lateWriter) WriteHeader(status int) { w.status = status }
+
+func (w *lateWriter) Write(p []byte) (int, error) {
+	if w.status == http.StatusRequestedRangeNotSatisfiable {
+		return len(p), nil
+	}
+	w.send()
+	return w.ResponseWriter.Write(p)
+}
+
+func (w *lateWriter) send() {
+	if !w.sent && w.status != 0 {
+		w.ResponseWriter.WriteHeader(w.status)
+	}
+	w.sent = true
+}
+
+// watched remembers why its content could not be read.
+type watched struct {
+	io.ReadSeeker
+	err error
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.ReadSeeker.Read(p)
+	if err != nil && err != io.EOF {
+		w.err = err
+	}
+	return n, err
+}
+
+// sized is content of which only the size matters.
+type sized struct {
+	size, off int64
+}
+
+func (s *sized) Read([]byte) (int, error) { return 0, errors.New("a HEAD has no body") }
+
+func (s *sized) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += s.off
+	case io.SeekEnd:
+		offset += s.size
+	}
+	s.off = offset
+	return offset, nil
+}

@@ -1,0 +1,183 @@
+package api
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"go.uber.org/zap"
+)
+
+// Observer measures requests. Safe for concurrent use.
+type Observer interface {
+	// Begin is called as soon as it is known what a request is about, End with the same route and method when it is over.
+	Begin(route, method string)
+	End(Exchange)
+}
+
+// Exchange is a request that is over.
+type Exchange struct {
+	Route  string // an endpoint of the protocol, never a name
+	Method string
+	Status int
+	In     int64 // bytes of the request's body that were read
+	Out    int64 // bytes of the answer's body
+	Took   time.Duration
+}
+
+type blind struct{}
+
+func (blind) Begin(string, string) {}
+func (blind) End(Exchange)         {}
+
+// exchange is a request under way: its writer, its body, and what the log line will say of it.
+type exchange struct {
+	http.ResponseWriter
+	body    io.ReadCloser
+	observe Observer
+	id      string
+	route   route
+	began   bool
+	method  string
+	status  int
+	in, out int64
+	err     error
+}
+
+type exchangeKey struct{}
+
+func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
+
+// begin tells the observer what this is about.
+func (x *exchange) begin(route route) {
+	x.route, x.began = route, true
+	x.observe.Begin(route.kind.String(), x.method)
+}
+
+// answered says whether the status is out.
+func (x *exchange) answered() bool { return x.status != 0 }
+
+// Unwrap lets http.ResponseController through.
+func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
+
+func (x *exchange) WriteHeader(status int) {
+	if x.status == 0 && status >= http.StatusOK {
+		x.status = status
+	}
+	x.ResponseWriter.WriteHeader(status)
+}
+
+func (x *exchange) Write(p []byte) (int, error) {
+	if x.status == 0 {
+		x.status = http.StatusOK
+	}
+	n, err := x.ResponseWriter.Write(p)
+	x.out += int64(n)
+	return n, err
+}
+
+// Read and Close stand in for the request's body.
+func (x *exchange) Read(p []byte) (int, error) {
+	n, err := x.body.Read(p)
+	x.in += int64(n)
+	return n, err
+}
+
+func (x *exchange) Close() error { return x.body.Close() }
+
+// requestIDHeader carries the id of a request in both directions, so that a proxy's log and ours can be laid side by side.
+const requestIDHeader = "X-Request-Id"
+
+// trace gives each request an id, its line in the log and its place in the metrics, and keeps a panic in one request from being more than that.
+func (h *handler) trace(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		x := &exchange{ResponseWriter: w, body: r.Body, observe: h.opts.Observe, id: requestID(r), method: metricMethod(r.Method)}
+		header := w.Header()
+		for name, values := range h.opts.Headers {
+			header[http.CanonicalHeaderKey(name)] = values
+		}
+		header.Set(requestIDHeader, x.id)
+		header.Set("Docker-Distribution-Api-Version", "registry/2.0")
+		r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+		if r.Body != http.NoBody {
+			r.Body = x
+		}
+		defer func() {
+			fault := recover()
+			if fault != nil && fault != http.ErrAbortHandler {
+				h.opts.Log.Error("a request panicked", zap.String("request", x.id), zap.Any("panic", fault), zap.ByteString("stack", debug.Stack()))
+				if !x.answered() {
+					writeError(x, r, errPanic)
+					fault = nil
+				}
+			}
+			h.finish(x, r, time.Since(start))
+			if fault != nil {
+				panic(http.ErrAbortHandler)
+			}
+		}()
+		next.ServeHTTP(x, r)
+	})
+}
+
+// finish writes the line and the figures of a request that is over.
+func (h *handler) finish(x *exchange, r *http.Request, took time.Duration) {
+	if x.status == 0 {
+		x.status = http.StatusOK
+	}
+	if x.began {
+		h.opts.Observe.End(Exchange{Route: x.route.kind.String(), Method: x.method, Status: x.status, In: x.in, Out: x.out, Took: took})
+	}
+	fields := []zap.Field{
+		zap.String("request", x.id), zap.String("instance", h.opts.Instance), zap.String("method", x.method), zap.Stringer("route", x.route.kind),
+		zap.Int("status", x.status), zap.Int64("in", x.in), zap.Int64("out", x.out), zap.Duration("took", took),
+		zap.String("remote", r.RemoteAddr), zap.String("agent", r.UserAgent()),
+	}
+	if x.route.name != "" {
+		fields = append(fields, zap.String("repository", string(x.route.name)))
+	}
+	if ref := x.route.reference.String() + string(x.route.digest); ref != "" {
+		fields = append(fields, zap.String("reference", ref))
+	}
+	if x.err != nil {
+		fields = append(fields, zap.Error(x.err))
+	}
+	if x.status >= http.StatusInternalServerError {
+		h.opts.Log.Error("request", fields...)
+		return
+	}
+	h.opts.Log.Info("request", fields...)
+}
+
+var errPanic = panicked{}
+
+type panicked struct{}
+
+func (panicked) Error() string { return "panic" }
+
+// requestID takes the id that a proxy gave, if it can stand in a log, or makes one.
+func requestID(r *http.Request) string {
+	id := r.Header.Get(requestIDHeader)
+	if id == "" || len(id) > 128 {
+		return ulid.Make().String()
+	}
+	for i := range len(id) {
+		if id[i] <= ' ' || id[i] > '~' {
+			return ulid.Make().String()
+		}
+	}
+	return id
+}
+
+// metricMethod keeps invented methods from becoming labels of their own.
+func metricMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method
+	}
+	return "other"
+}

@@ -1,0 +1,215 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/registryd/registryd/internal/reference"
+	"github.com/registryd/registryd/internal/storage"
+	"github.com/registryd/registryd/internal/uploadtoken"
+)
+
+// startUpload mounts a blob, takes a whole one in one request, or begins an upload (OCI distribution spec, "Pushing blobs", "Mounting a blob from
+// another repository").
+func (h *handler) startUpload(w http.ResponseWriter, r *http.Request, route route) error {
+	repository, query := h.registry.Repository(route.name), r.URL.Query()
+	if query.Has("mount") {
+		done, err := h.mount(w, r, repository, query.Get("mount"), query.Get("from"))
+		if done || err != nil {
+			return err
+		}
+	}
+	algorithm := digest.SHA256
+	if query.Has("digest-algorithm") {
+		var err error
+		if algorithm, err = reference.ParseAlgorithm(query.Get("digest-algorithm")); err != nil {
+			return referenceError(err)
+		}
+	}
+	if query.Has("digest") {
+		return h.putWhole(w, r, repository, query.Get("digest"))
+	}
+	up, err := repository.NewUpload(algorithm)
+	if err != nil {
+		return err
+	}
+	return h.proceed(w, r, repository, up, http.StatusAccepted)
+}
+
+// mount answers when the blob could be mounted. When it is not there, the client has to upload it.
+func (h *handler) mount(w http.ResponseWriter, r *http.Request, repository *storage.Repository, mount, from string) (done bool, err error) {
+	d, err := reference.ParseDigest(mount)
+	if err != nil {
+		return false, referenceError(err)
+	}
+	var source reference.Name
+	if from != "" {
+		if source, err = reference.ParseName(from); err != nil {
+			return false, referenceError(err)
+		}
+	}
+	blob, err := repository.MountBlob(r.Context(), d, source)
+	if storage.CodeOf(err) == storage.BlobUnknown && err != nil {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, h.created(w, r, blobPath(repository, blob.Digest), blob.Digest)
+}
+
+// putWhole stores a blob from one POST.
+func (h *handler) putWhole(w http.ResponseWriter, r *http.Request, repository *storage.Repository, want string) error {
+	d, err := reference.ParseDigest(want)
+	if err != nil {
+		return referenceError(err)
+	}
+	if err := plainBody(r); err != nil {
+		return err
+	}
+	up, err := repository.NewUpload(d.Algorithm())
+	if err != nil {
+		return err
+	}
+	blob, _, err := repository.Commit(r.Context(), up, d, storage.WholeBody(r.Body))
+	if err != nil {
+		return err
+	}
+	return h.created(w, r, blobPath(repository, blob.Digest), blob.Digest)
+}
+
+// upload goes on with an upload that a token names.
+func (h *handler) upload(w http.ResponseWriter, r *http.Request, route route) error {
+	repository := h.registry.Repository(route.name)
+	up, err := h.resume(r, route)
+	if err != nil {
+		return err
+	}
+	switch r.Method {
+	case http.MethodPatch:
+		return h.patchUpload(w, r, repository, up)
+	case http.MethodPut:
+		return h.closeUpload(w, r, repository, up)
+	case http.MethodDelete:
+		if err := repository.CancelUpload(r.Context(), up); err != nil {
+			return err
+		}
+		return empty(w, http.StatusNoContent)
+	default:
+		if up, err = repository.UploadStatus(r.Context(), up); err != nil {
+			return err
+		}
+		return h.proceed(w, r, repository, up, http.StatusNoContent)
+	}
+}
+
+func (h *handler) patchUpload(w http.ResponseWriter, r *http.Request, repository *storage.Repository, up storage.Upload) error {
+	chunk, err := chunkOf(r)
+	if err != nil {
+		return err
+	}
+	if chunk.Body == nil {
+		chunk.Body = http.NoBody
+	}
+	next, err := repository.Append(r.Context(), up, chunk)
+	if err != nil {
+		return h.redirected(w, r, repository, next, err)
+	}
+	return h.proceed(w, r, repository, next, http.StatusAccepted)
+}
+
+func (h *handler) closeUpload(w http.ResponseWriter, r *http.Request, repository *storage.Repository, up storage.Upload) error {
+	d, err := reference.ParseDigest(r.URL.Query().Get("digest"))
+	if err != nil {
+		return referenceError(err)
+	}
+	chunk, err := chunkOf(r)
+	if err != nil {
+		return err
+	}
+	blob, next, err := repository.Commit(r.Context(), up, d, chunk)
+	if err != nil {
+		return h.redirected(w, r, repository, next, err)
+	}
+	return h.created(w, r, blobPath(repository, blob.Digest), blob.Digest)
+}
+
+// chunkOf reads what a request says of its body.
+func chunkOf(r *http.Request) (storage.Chunk, error) {
+	chunk := storage.WholeBody(nil)
+	if err := plainBody(r); err != nil {
+		return chunk, err
+	}
+	if r.Body != nil && r.ContentLength != 0 {
+		chunk.Body = io.Reader(r.Body)
+	}
+	header := r.Header.Get("Content-Range")
+	if header == "" || chunk.Body == nil { // no range is that of an empty chunk
+		return chunk, nil
+	}
+	span, err := parseContentRange(header)
+	if err != nil {
+		return chunk, err
+	}
+	if r.ContentLength >= 0 && r.ContentLength != span.length() {
+		return chunk, &storage.Error{Code: storage.SizeInvalid, Message: "Content-Range and Content-Length do not agree, send as many bytes as the range has"}
+	}
+	chunk.Start, chunk.Length = span.start, span.length()
+	return chunk, nil
+}
+
+// redirected adds to a 416 where the upload really stands.
+func (h *handler) redirected(w http.ResponseWriter, r *http.Request, repository *storage.Repository, up storage.Upload, err error) error {
+	if storage.CodeOf(err) != storage.RangeInvalid {
+		return err
+	}
+	if headErr := h.uploadHeaders(w, r, repository, up); headErr != nil {
+		return headErr
+	}
+	return err
+}
+
+// proceed answers with where the upload stands and goes on.
+func (h *handler) proceed(w http.ResponseWriter, r *http.Request, repository *storage.Repository, up storage.Upload, status int) error {
+	if err := h.uploadHeaders(w, r, repository, up); err != nil {
+		return err
+	}
+	return empty(w, status)
+}
+
+// uploadHeaders say where an upload stands. Of an empty one the protocol has no way to say so but 0-0.
+func (h *handler) uploadHeaders(w http.ResponseWriter, r *http.Request, repository *storage.Repository, up storage.Upload) error {
+	token, err := h.tokens.Issue(r.Context(), uploadtoken.Upload{
+		Repository: string(repository.Name()), ID: up.ID, Seq: up.Seq, Offset: up.Offset,
+		Started: up.Started, Expires: repository.Expires(up), State: up.State(),
+	})
+	if err != nil {
+		return fmt.Errorf("make the token of upload %s: %w", up.ID, err)
+	}
+	header := w.Header()
+	header.Set("Location", h.locate(r, "/v2/"+string(repository.Name())+"/blobs/uploads/"+token))
+	header.Set("Range", "0-"+strconv.FormatInt(max(up.Offset-1, 0), 10))
+	header.Set("Docker-Upload-UUID", up.ID)
+	return nil
+}
+
+// resume opens the token of a request.
+func (h *handler) resume(r *http.Request, route route) (storage.Upload, error) {
+	sealed, err := h.tokens.Open(r.Context(), string(route.name), route.token)
+	if errors.Is(err, uploadtoken.ErrUnknown) {
+		return storage.Upload{}, &storage.Error{Code: storage.BlobUploadUnknown, Message: "this upload is not known here or is over, start it again with POST"}
+	}
+	if err != nil {
+		return storage.Upload{}, err
+	}
+	return storage.ResumeUpload(sealed.ID, sealed.Seq, sealed.Started, sealed.Offset, sealed.State)
+}
+
+func blobPath(repository *storage.Repository, d digest.Digest) string {
+	return "/v2/" + string(repository.Name()) + "/blobs/" + d.String()
+}

@@ -1,0 +1,166 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/registryd/registryd/internal/drivers"
+)
+
+// finishTime is how long the end of an upload request may take once its client is gone or the node is told to stop.
+const finishTime = 30 * time.Second
+
+// Chunk is the body of an upload request.
+type Chunk struct {
+	Body   io.Reader // nil for none
+	Start  int64     // where the client says it begins; negative when it did not say
+	Length int64     // bytes it must have; negative when the client did not say
+}
+
+// WholeBody is a chunk that says nothing of itself.
+func WholeBody(body io.Reader) Chunk { return Chunk{Body: body, Start: -1, Length: -1} }
+
+// Append adds a chunk to an upload. When the error has the code RangeInvalid, or the client went away in the middle, the Upload returned is where
+// to go on; otherwise after an error it is the one given, which stays as good as it was.
+func (r *Repository) Append(ctx context.Context, up Upload, chunk Chunk) (Upload, error) {
+	if err := r.registry.writable(); err != nil {
+		return up, err
+	}
+	up, err := r.position(ctx, up, chunk.Start)
+	if err != nil {
+		return up, err
+	}
+	first := make([]byte, 1)
+	switch _, err := io.ReadFull(chunk.Body, first); {
+	case err == io.EOF && chunk.Length <= 0:
+		return up, nil // some clients begin with an empty chunk
+	case err != nil:
+		return up, cutOff(fmt.Errorf("%w: %w", errBody, err))
+	}
+	chunk.Body = io.MultiReader(bytes.NewReader(first), chunk.Body)
+	return r.stream(ctx, up, chunk, "")
+}
+
+// position finds the point of the upload at which a chunk that begins at start can be added. A client that names a place other than its token's may
+// have lost the answer with the newer token.
+func (r *Repository) position(ctx context.Context, up Upload, start int64) (Upload, error) {
+	up, err := r.fetch(ctx, up)
+	if err != nil || start < 0 || start == up.Offset {
+		return up, err
+	}
+	if up, err = r.latest(ctx, up); err != nil || start == up.Offset {
+		return up, err
+	}
+	return up, rangeInvalid(up)
+}
+
+// stream hands the chunk to the driver. With want, the chunk ends the blob and is dropped where the whole does not have that digest.
+func (r *Repository) stream(ctx context.Context, up Upload, chunk Chunk, want digest.Digest) (Upload, error) {
+	hash, err := up.newHash()
+	if err != nil {
+		return up, err
+	}
+	src := &source{ctx: ctx, body: chunk.Body, hash: hash, left: chunk.Length, want: want}
+	work, stop := workContext(ctx)
+	defer stop()
+
+	reached := up
+	session, err := r.registry.driver.Append(work, up.session, r.registry.keys.data(r.registry.newID()), src, func(s drivers.Session) (err error) {
+		reached, err = r.save(work, reached, s, false)
+		return err
+	})
+	switch {
+	case errors.Is(err, errTakenOver):
+		return r.takenOver(work, up)
+	case errors.Is(err, drivers.ErrNotFound):
+		return up, uploadUnknown()
+	case errors.Is(err, drivers.ErrDiscard):
+		return up, err
+	case err != nil && session.Offset > reached.Offset:
+		// The client went away. It has no token for what came through, so that only a checkpoint can tell it.
+		saved, saveErr := r.save(work, reached, session, false)
+		if saveErr != nil {
+			return reached, fmt.Errorf("%w (and its checkpoint was not written: %w)", cutOff(err), saveErr)
+		}
+		return saved, cutOff(err)
+	case err != nil:
+		return reached, cutOff(err)
+	}
+
+	next := reached
+	next.session, next.Offset = session, session.Offset
+	if want == "" && (next.Offset >= checkpointAfter || len(next.State()) > maxState) {
+		if next, err = r.save(work, reached, session, false); errors.Is(err, errTakenOver) {
+			return r.takenOver(work, up)
+		}
+	}
+	return next, err
+}
+
+// workContext outlives the request: when its client goes away, or the node has to stop, what was received is still made durable.
+func workContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		time.AfterFunc(finishTime, func() { cancel(context.DeadlineExceeded) })
+	})
+	return work, func() { stop(); cancel(context.Canceled) }
+}
+
+// takenOver answers a request that lost its upload to another one.
+func (r *Repository) takenOver(ctx context.Context, up Upload) (Upload, error) {
+	now, err := r.latest(ctx, up)
+	if err != nil {
+		return up, err
+	}
+	return now, rangeInvalid(now)
+}
+
+// errBody marks an error of the request's body: the client, or the way to it, failed.
+var errBody = errors.New("the body was cut off")
+
+// cutOff makes a failure of the client's out of an error of its body.
+func cutOff(err error) error {
+	if errors.Is(err, errBody) {
+		return &Error{Code: BlobUploadInvalid, Message: "the body ended too early, ask for the status of the upload and go on from there", Err: err}
+	}
+	return err
+}
+
+func rangeInvalid(up Upload) error {
+	return fail(RangeInvalid, "the upload stands at another offset, go on from where the Range header says", map[string]int64{"offset": up.Offset})
+}
+
+// UploadStatus is the newest point of the upload that is known.
+func (r *Repository) UploadStatus(ctx context.Context, up Upload) (Upload, error) {
+	return r.latest(ctx, up)
+}
+
+// CancelUpload ends an upload. What it stored is dropped; requests under way fail at their next checkpoint.
+func (r *Repository) CancelUpload(ctx context.Context, up Upload) error {
+	if err := r.registry.writable(); err != nil {
+		return err
+	}
+	for {
+		now, err := r.latest(ctx, up)
+		if err != nil {
+			return err
+		}
+		if _, err = r.save(ctx, now, now.session, true); errors.Is(err, errTakenOver) {
+			up = now
+			continue
+		} else if err != nil {
+			return err
+		}
+		r.registry.gone.add(up.ID)
+		if now.session.Key == "" {
+			return nil
+		}
+		return r.registry.driver.Abort(ctx, now.session)
+	}
+}

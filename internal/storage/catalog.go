@@ -1,0 +1,78 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"path"
+
+	"github.com/registryd/registryd/internal/drivers"
+	"github.com/registryd/registryd/internal/reference"
+)
+
+// leafContent is what a catalog leaf or the mark of a tag holds: they say all they have to say by standing there, but an empty object would be a
+// tombstone.
+var leafContent = []byte(`{"v":1}`)
+
+// enroll makes sure that the repository has its leaf in the catalog. It comes before anything in the repository becomes visible; a process does it
+// once for each repository.
+func (r *Repository) enroll(ctx context.Context) error {
+	reg := r.registry
+	if reg.known.has(r.name) {
+		return nil
+	}
+	_, err := reg.driver.Put(ctx, reg.keys.catalog(r.name), bytes.NewReader(leafContent), drivers.Cond{IfAbsent: true})
+	if err != nil && !errors.Is(err, drivers.ErrPrecondition) {
+		return err
+	}
+	reg.known.add(r.name)
+	return nil
+}
+
+// Catalog lists the repositories whose name is behind after, at most n of them, in byte order, and says whether there are more.
+func (r *Registry) Catalog(ctx context.Context, after string, n int) (names []string, more bool, err error) {
+	if after != "" {
+		after = r.keys.catalogPrefix() + encodeName(reference.Name(after))
+	}
+	leaves, more, err := listLeaves(ctx, r.driver, r.keys.catalogPrefix(), after, n)
+	for i := range leaves {
+		leaves[i] = decodeName(leaves[i])
+	}
+	return leaves, more, err
+}
+
+// Tags lists the tags of the repository that are behind after, at most n of them, in byte order, and says whether there are more.
+func (r *Repository) Tags(ctx context.Context, after string, n int) (tags []string, more bool, err error) {
+	if after != "" {
+		after = r.keys.tagsPrefix() + after
+	}
+	tags, more, err = listLeaves(ctx, r.registry.driver, r.keys.tagsPrefix(), after, n)
+	if err == nil && len(tags) == 0 {
+		err = r.exists(ctx)
+	}
+	return tags, more, err
+}
+
+// listLeaves gives the last parts of the first n live keys below prefix. Reading one leaf more than asked for tells whether there are more.
+func listLeaves(ctx context.Context, objects drivers.Objects, prefix, after string, n int) (leaves []string, more bool, err error) {
+	leaves = []string{}
+	for n > 0 {
+		page, err := objects.List(ctx, drivers.ListOptions{Prefix: prefix, After: after, Limit: n + 1 - len(leaves)})
+		if err != nil {
+			return nil, false, err
+		}
+		for _, object := range page.Objects {
+			if object.Size == 0 { // a tombstone
+				continue
+			}
+			if len(leaves) == n {
+				return leaves, true, nil
+			}
+			leaves = append(leaves, path.Base(object.Key))
+		}
+		if after = page.Next; after == "" {
+			break
+		}
+	}
+	return leaves, false, nil
+}

@@ -1,0 +1,159 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/registryd/registryd/internal/drivers"
+)
+
+// Commit ends an upload, with the last chunk where it has a body, and makes the blob one of this repository. Nothing is seen of it before its
+// pointer is written; everything after that can be done again, so that a repeated Commit succeeds too. After a failure with DigestInvalid the upload
+// stands where it stood. With RangeInvalid the Upload returned is where to go on.
+func (r *Repository) Commit(ctx context.Context, up Upload, want digest.Digest, chunk Chunk) (Descriptor, Upload, error) {
+	if err := r.registry.writable(); err != nil {
+		return Descriptor{}, up, err
+	}
+	up, err := r.position(ctx, up, chunk.Start)
+	if err != nil {
+		return Descriptor{}, up, err
+	}
+	if up.Offset == 0 {
+		up.Algorithm, up.session = want.Algorithm(), drivers.Session{}
+	}
+	blob, up, err := r.finish(ctx, up, want, chunk)
+	if err != nil {
+		return Descriptor{}, up, err
+	}
+	r.forget(ctx, up)
+	return blob, up, nil
+}
+
+// finish takes the way that costs least: a small body is held by its pointer, a larger one goes through the driver.
+func (r *Repository) finish(ctx context.Context, up Upload, want digest.Digest, chunk Chunk) (Descriptor, Upload, error) {
+	if chunk.Body == nil {
+		chunk.Body = bytes.NewReader(nil)
+	}
+	head, rest, err := peek(chunk)
+	if err != nil {
+		return Descriptor{}, up, cutOff(err)
+	}
+	if up.Offset == 0 && rest == nil {
+		blob, err := r.commitInline(ctx, want, head)
+		return blob, up, err
+	}
+
+	if len(head) > 0 {
+		chunk.Body = bytes.NewReader(head)
+		if rest != nil {
+			chunk.Body = io.MultiReader(chunk.Body, rest)
+		}
+		verify := want
+		if up.Algorithm != want.Algorithm() {
+			verify = ""
+		}
+		if up, err = r.stream(ctx, up, chunk, verify); err != nil {
+			return Descriptor{}, up, err
+		}
+	}
+	blob, err := r.commitData(ctx, up, want)
+	return blob, up, err
+}
+
+// peek reads as much of a chunk as a pointer can hold. rest is nil when that was all of it, and it was as long as it had to be.
+func peek(chunk Chunk) (head []byte, rest io.Reader, err error) {
+	head, err = io.ReadAll(io.LimitReader(chunk.Body, inlineLimit+1))
+	switch {
+	case err != nil:
+		return nil, nil, fmt.Errorf("%w: %w", errBody, err)
+	case len(head) > inlineLimit:
+		return head, chunk.Body, nil
+	case chunk.Length >= 0 && int64(len(head)) != chunk.Length:
+		return nil, nil, fail(SizeInvalid, "the body has another length than its Content-Range, send as many bytes as the range has", nil)
+	}
+	return head, nil, nil
+}
+
+// commitInline makes a blob of content that a pointer can hold.
+func (r *Repository) commitInline(ctx context.Context, want digest.Digest, content []byte) (Descriptor, error) {
+	if got := want.Algorithm().FromBytes(content); got != want {
+		return Descriptor{}, digestMismatch(want, got)
+	}
+	return r.publish(ctx, want, pointer{Size: int64(len(content)), Inline: content})
+}
+
+// commitData makes a blob of what the upload has stored.
+func (r *Repository) commitData(ctx context.Context, up Upload, want digest.Digest) (Descriptor, error) {
+	sameHash := up.Algorithm == want.Algorithm()
+	if sameHash {
+		hash, err := up.newHash()
+		if err != nil {
+			return Descriptor{}, err
+		}
+		if got := digest.NewDigest(up.Algorithm, hash); got != want {
+			return Descriptor{}, digestMismatch(want, got)
+		}
+	}
+	if _, err := r.registry.driver.Commit(ctx, up.session); err != nil {
+		return r.committed(ctx, up, want, err)
+	}
+	if !sameHash {
+		if err := r.rehash(ctx, up.session, want); err != nil {
+			return Descriptor{}, err
+		}
+	}
+	return r.publish(ctx, want, pointer{Size: up.Offset, Data: path.Base(up.session.Key)})
+}
+
+// committed answers for a session that is gone: if the blob it was for is here, this is a repetition of a Commit that succeeded.
+func (r *Repository) committed(ctx context.Context, up Upload, want digest.Digest, err error) (Descriptor, error) {
+	if !errors.Is(err, drivers.ErrNotFound) && !errors.Is(err, drivers.ErrPrecondition) {
+		return Descriptor{}, err
+	}
+	blob, statErr := r.StatBlob(ctx, want)
+	switch {
+	case CodeOf(statErr) == BlobUnknown:
+		return Descriptor{}, uploadUnknown()
+	case statErr != nil:
+		return Descriptor{}, statErr
+	case blob.Size != up.Offset:
+		return Descriptor{}, uploadUnknown()
+	}
+	return blob, nil
+}
+
+// rehash reads the bytes of a committed session back. It is for a client that gave no digest-algorithm with its POST and closes with another
+// algorithm than the default, and for that alone.
+func (r *Repository) rehash(ctx context.Context, s drivers.Session, want digest.Digest) error {
+	body, _, err := r.registry.driver.Open(ctx, s.Key, 0, -1)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	verifier := want.Verifier()
+	if _, err := io.Copy(verifier, body); err != nil {
+		return fmt.Errorf("read back for %s: %w", want.Algorithm(), err)
+	}
+	if !verifier.Verified() {
+		return digestMismatch(want, "")
+	}
+	return nil
+}
+
+// publish is the commit point: the pointer, then the link.
+func (r *Repository) publish(ctx context.Context, d digest.Digest, mine pointer) (Descriptor, error) {
+	p, err := r.registry.point(ctx, d, mine)
+	if err != nil {
+		return Descriptor{}, err
+	}
+	if err := r.link(ctx, d); err != nil {
+		return Descriptor{}, fmt.Errorf("link %s: %w", d, err)
+	}
+	return Descriptor{Digest: d, Size: p.Size}, nil
+}

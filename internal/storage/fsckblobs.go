@@ -1,0 +1,172 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"io"
+	"path"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/registryd/registryd/internal/drivers"
+)
+
+// listData notes all data there is.
+func (f *fsck) listData(ctx context.Context) error {
+	f.begin("listing data", 0)
+	return f.each(ctx, f.keys.dataPrefix(), func(info drivers.Info) error {
+		f.data[path.Base(info.Key)] = info
+		f.step()
+		return nil
+	})
+}
+
+// checkPointers reads every pointer, and with Deep the data that it names.
+func (f *fsck) checkPointers(ctx context.Context) error {
+	var pointers []drivers.Info
+	err := f.each(ctx, f.keys.blobsPrefix(), func(info drivers.Info) error {
+		pointers = append(pointers, info)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	f.begin("checking blobs", len(pointers))
+	named := make([]string, len(pointers))
+	group, work := workers(ctx)
+	for i, info := range pointers {
+		group.Go(func() (err error) {
+			named[i], err = f.checkPointer(work, info)
+			f.step()
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for _, id := range named {
+		delete(f.data, id)
+	}
+	return nil
+}
+
+// checkPointer gives the id of the data that the pointer names, if any.
+func (f *fsck) checkPointer(ctx context.Context, info drivers.Info) (named string, err error) {
+	d, ok := f.keys.parsePointer(info.Key)
+	if !ok {
+		f.found(Note, info.Key, "this key is not one of registryd's")
+		return "", nil
+	}
+	cur, err := f.loadPointer(ctx, d)
+	if isTransient(err) {
+		return "", err
+	}
+	if err != nil {
+		f.found(Damage, info.Key, "the pointer cannot be used: %v", err)
+		return "", nil
+	}
+	if !cur.live() {
+		return "", nil
+	}
+	p := cur.Value
+	f.mu.Lock()
+	f.blobs[d] = &seenBlob{key: info.Key, size: p.Size, age: f.age(info)}
+	f.summary.Blobs++
+	f.summary.Bytes += p.Size
+	f.mu.Unlock()
+	if !p.there() {
+		return p.Data, nil
+	}
+	return p.Data, f.checkContent(ctx, info.Key, d, p)
+}
+
+// checkContent compares what a pointer says with the bytes there are.
+func (f *fsck) checkContent(ctx context.Context, key string, d digest.Digest, p *pointer) error {
+	if p.inline() {
+		if got := d.Algorithm().FromBytes(p.Inline); got != d {
+			f.found(Damage, key, "the bytes inline have the digest %s", got)
+		}
+		return nil
+	}
+	size, err := f.dataSize(ctx, p.Data)
+	switch {
+	case errors.Is(err, drivers.ErrNotFound):
+		if now, err := f.loadPointer(ctx, d); err != nil || !now.live() || now.Value.Data != p.Data {
+			return ignoreDamage(err) // it changed under our eyes
+		}
+		f.found(Damage, key, "its data %s is missing", p.Data)
+		return nil
+	case err != nil:
+		return err
+	case size != p.Size:
+		f.found(Damage, key, "its data %s has %d bytes where %d are due", p.Data, size, p.Size)
+		return nil
+	case !f.opts.Deep:
+		return nil
+	}
+	body, _, err := f.driver.Open(ctx, f.keys.data(p.Data), 0, -1)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	digester := d.Algorithm().Digester()
+	if _, err := io.Copy(digester.Hash(), body); err != nil {
+		return err
+	}
+	if got := digester.Digest(); got != d {
+		f.found(Damage, key, "its data %s has the digest %s", p.Data, got)
+	}
+	return nil
+}
+
+func (f *fsck) dataSize(ctx context.Context, id string) (int64, error) {
+	if info, ok := f.data[id]; ok {
+		return info.Size, nil
+	}
+	info, err := f.driver.Stat(ctx, f.keys.data(id))
+	return info.Size, err
+}
+
+// leftovers are pointers that no repository links to, and data that no pointer names.
+func (f *fsck) leftovers(ctx context.Context) error {
+	f.begin("looking for leftovers", 0)
+	for d, blob := range f.blobs {
+		if !blob.linked {
+			f.report(Finding{Severity: Leftover, Key: blob.key, Size: blob.size, Age: blob.age, Message: "no repository has the blob " + d.String()})
+		}
+	}
+	for id, info := range f.data {
+		finding := Finding{Severity: Leftover, Key: info.Key, Size: info.Size, Age: f.dataAge(id, info), Message: "no pointer names this data"}
+		if f.opts.Prune && finding.Age > pruneAge {
+			if err := f.driver.Delete(ctx, info.Key); err != nil {
+				return err
+			}
+			finding.Pruned = true
+		}
+		f.report(finding)
+	}
+	return nil
+}
+
+// dataAge takes the younger of what the id and the store say.
+func (f *fsck) dataAge(id string, info drivers.Info) time.Duration {
+	age := f.age(info)
+	if made, err := ulid.ParseStrict(id); err == nil {
+		age = min(age, f.Registry.opts.Now().Sub(made.Timestamp()))
+	}
+	return age
+}
+
+// isTransient tells a store that does not answer from a record that is wrong.
+func isTransient(err error) bool {
+	return errors.Is(err, drivers.ErrUnavailable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+func ignoreDamage(err error) error {
+	if isTransient(err) {
+		return err
+	}
+	return nil
+}

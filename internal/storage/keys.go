@@ -1,0 +1,107 @@
+package storage
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/registryd/registryd/internal/reference"
+)
+
+// DefaultRoot is where the keys begin, as in CNCF Distribution, whose stores open in place.
+const DefaultRoot = "docker/registry/v2"
+
+// keys builds every key there is, below its root:
+//
+//	blobs/<alg>/<2 hex>/<hex>/pointer                                            where a blob's bytes are, and in which state
+//	data/<2 hex>/<id>                                                            bytes; id is a ULID, unique per attempt; never rewritten
+//	repositories/<name>/_layers/<alg>/<hex>/link                                 this repository may serve this blob
+//	repositories/<name>/_manifests/revisions/<alg>/<hex>/link                    this repository has this manifest
+//	repositories/<name>/_manifests/revisions/<alg>/<hex>/tags/<tag>              a tag that points here, or did
+//	repositories/<name>/_manifests/referrers/<alg>/<hex>/<alg>/<hex>             one referrer of a subject
+//	repositories/<name>/_tags/<tag>                                              where a tag points, and where it pointed
+//	repositories/<name>/_uploads/<id>/<seq>                                      a checkpoint of an upload under way
+//	catalog/<name, encoded>                                                      one leaf per repository
+//
+// An underscore keeps our parts apart from those of a repository name, which cannot start with one. Tags and repositories are flat leaves, so that
+// the store's byte order is the lexical order that the API promises. No key is a folder of another.
+type keys struct{ root string }
+
+func (k keys) pointer(d digest.Digest) string {
+	return k.root + "/blobs/" + hashed(d) + "/pointer"
+}
+
+// data spreads the ids over 256 folders by their last two characters, which are random.
+func (k keys) data(id string) string {
+	return k.dataPrefix() + strings.ToLower(id[len(id)-2:]) + "/" + id
+}
+
+func (k keys) blobsPrefix() string                { return k.root + "/blobs/" }
+func (k keys) dataPrefix() string                 { return k.root + "/data/" }
+func (k keys) catalogPrefix() string              { return k.root + "/catalog/" }
+func (k keys) repositoriesPrefix() string         { return k.root + "/repositories/" }
+func (k keys) catalog(name reference.Name) string { return k.catalogPrefix() + encodeName(name) }
+func (k keys) repository(name reference.Name) repoKeys {
+	return repoKeys{k.repositoriesPrefix() + string(name) + "/"}
+}
+
+// repoKeys builds the keys of one repository.
+type repoKeys struct{ prefix string }
+
+func (k repoKeys) layer(d digest.Digest) string { return k.prefix + "_layers/" + slashed(d) + "/link" }
+
+func (k repoKeys) revision(d digest.Digest) string {
+	return k.prefix + "_manifests/revisions/" + slashed(d) + "/link"
+}
+
+func (k repoKeys) marksPrefix(d digest.Digest) string {
+	return k.prefix + "_manifests/revisions/" + slashed(d) + "/tags/"
+}
+
+func (k repoKeys) mark(d digest.Digest, tag reference.Tag) string {
+	return k.marksPrefix(d) + string(tag)
+}
+
+func (k repoKeys) referrersPrefix(subject digest.Digest) string {
+	return k.prefix + "_manifests/referrers/" + slashed(subject) + "/"
+}
+
+func (k repoKeys) referrer(subject, referrer digest.Digest) string {
+	return k.referrersPrefix(subject) + slashed(referrer)
+}
+
+func (k repoKeys) tagsPrefix() string            { return k.prefix + "_tags/" }
+func (k repoKeys) tag(tag reference.Tag) string  { return k.tagsPrefix() + string(tag) }
+func (k repoKeys) uploadPrefix(id string) string { return k.prefix + "_uploads/" + id + "/" }
+func (k repoKeys) checkpoint(id string, seq uint64) string {
+	return k.uploadPrefix(id) + fmt.Sprintf("%010d", seq)
+}
+
+// parseCheckpoint is the sequence number at the end of a checkpoint's key.
+func parseCheckpoint(key string) (uint64, bool) {
+	seq, err := strconv.ParseUint(key[strings.LastIndexByte(key, '/')+1:], 10, 64)
+	return seq, err == nil
+}
+
+func slashed(d digest.Digest) string { return d.Algorithm().String() + "/" + d.Encoded() }
+
+func hashed(d digest.Digest) string {
+	return d.Algorithm().String() + "/" + d.Encoded()[:2] + "/" + d.Encoded()
+}
+
+// The encoding of a name in the catalog makes it one part of a key and keeps the order of names: `-` `.` `/` are neighbours in ASCII, in this order,
+// below all else that a name can hold, and so are the three that stand for them.
+var (
+	nameEncoder = strings.NewReplacer("-", "!", ".", "-", "/", ".")
+	nameDecoder = strings.NewReplacer("!", "-", "-", ".", ".", "/")
+)
+
+func encodeName(name reference.Name) string { return nameEncoder.Replace(string(name)) }
+func decodeName(leaf string) string         { return nameDecoder.Replace(leaf) }
+
+// digestOf puts the <alg>/<hex> of a key together again.
+func digestOf(alg, hex string) (digest.Digest, error) {
+	return reference.ParseDigest(alg + ":" + hex)
+}

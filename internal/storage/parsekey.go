@@ -1,0 +1,87 @@
+package storage
+
+import (
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/registryd/registryd/internal/reference"
+)
+
+// keyKind is what a key in a repository is for.
+type keyKind int
+
+const (
+	keyUnknown keyKind = iota
+	keyLayer
+	keyRevision
+	keyMark
+	keyReferrer
+	keyTag
+	keyCheckpoint
+)
+
+// repoKey is the key of something in a repository, taken apart.
+type repoKey struct {
+	kind    keyKind
+	name    reference.Name
+	digest  digest.Digest // of a layer, a revision or a referrer
+	subject digest.Digest // of a referrer
+	tag     reference.Tag
+	upload  string
+}
+
+// parse is the inverse of repoKeys.
+func (k keys) parse(key string) repoKey {
+	unknown := repoKey{}
+	rest, ok := strings.CutPrefix(key, k.repositoriesPrefix())
+	if !ok {
+		return unknown
+	}
+	before, after, ok := strings.Cut(rest, "/_") // the first underscore that begins a part: no name has one
+	name, err := reference.ParseName(before)
+	if !ok || err != nil {
+		return unknown
+	}
+	p := strings.Split("_"+after, "/")
+	at := repoKey{name: name}
+	switch {
+	case len(p) == 4 && p[0] == "_layers" && p[3] == "link":
+		at.kind = keyLayer
+		at.digest, err = digestOf(p[1], p[2])
+	case len(p) == 5 && p[0] == "_manifests" && p[1] == "revisions" && p[4] == "link":
+		at.kind = keyRevision
+		at.digest, err = digestOf(p[2], p[3])
+	case len(p) == 6 && p[0] == "_manifests" && p[1] == "revisions" && p[4] == "tags":
+		at.kind = keyMark
+		if at.digest, err = digestOf(p[2], p[3]); err == nil {
+			at.tag, err = reference.ParseTag(p[5])
+		}
+	case len(p) == 6 && p[0] == "_manifests" && p[1] == "referrers":
+		at.kind = keyReferrer
+		if at.subject, err = digestOf(p[2], p[3]); err == nil {
+			at.digest, err = digestOf(p[4], p[5])
+		}
+	case len(p) == 2 && p[0] == "_tags":
+		at.kind = keyTag
+		at.tag, err = reference.ParseTag(p[1])
+	case len(p) == 3 && p[0] == "_uploads":
+		at.kind, at.upload = keyCheckpoint, p[1]
+	default:
+		return unknown
+	}
+	if err != nil {
+		return unknown
+	}
+	return at
+}
+
+// parsePointer is the digest whose pointer stands at key.
+func (k keys) parsePointer(key string) (digest.Digest, bool) {
+	p := strings.Split(strings.TrimPrefix(key, k.blobsPrefix()), "/")
+	if len(p) != 4 || p[3] != "pointer" {
+		return "", false
+	}
+	d, err := digestOf(p[0], p[2])
+	return d, err == nil && p[1] == p[2][:2]
+}

@@ -1,0 +1,102 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// inlineLimit is how many bytes a pointer holds itself, at most. Most manifests and configs fit.
+const inlineLimit = 64 << 10
+
+// The states of a pointer. A condemned one may be revived by anyone who needs it; of a deleting one the bytes may be gone.
+const (
+	stateLive      = "live"
+	stateCondemned = "condemned"
+	stateDeleting  = "deleting"
+)
+
+// pointer says where the bytes of a blob are: under data/, or here.
+type pointer struct {
+	header
+	State  string `json:"state"`
+	Size   int64  `json:"size"`
+	Data   string `json:"data,omitempty"`   // the id below data/
+	Inline []byte `json:"inline,omitempty"` // the bytes, where Data is empty
+}
+
+func (p *pointer) inline() bool { return p.Data == "" }
+
+// check says what is wrong with a pointer that was read.
+func (p *pointer) check() error {
+	switch {
+	case p.State != stateLive && p.State != stateCondemned && p.State != stateDeleting:
+		return fmt.Errorf("unknown state %q", p.State)
+	case p.inline() && int64(len(p.Inline)) != p.Size:
+		return fmt.Errorf("%d bytes inline where its size says %d", len(p.Inline), p.Size)
+	case !p.inline() && (len(p.Data) < 2 || len(p.Inline) > 0 || p.Size < 0):
+		return fmt.Errorf("names no data")
+	}
+	return nil
+}
+
+// there says whether the bytes can be read.
+func (p *pointer) there() bool { return p != nil && p.State != stateDeleting }
+
+func (r *Registry) loadPointer(ctx context.Context, d digest.Digest) (stored[pointer], error) {
+	p, err := load[pointer](ctx, r.driver, r.keys.pointer(d))
+	if err == nil && p.live() {
+		if err := p.Value.check(); err != nil {
+			return p, fmt.Errorf("pointer of %s: %w", d, err)
+		}
+	}
+	return p, err
+}
+
+// revive makes sure that the collector will not take the blob: a condemned pointer is swapped back to live. It gives nil when there are no bytes to
+// keep.
+func (r *Registry) revive(ctx context.Context, d digest.Digest) (*pointer, error) {
+	cur, err := r.loadPointer(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	now, err := update(ctx, r.driver, r.keys.pointer(d), cur, func(p *pointer) *pointer {
+		if p == nil || p.State != stateCondemned {
+			return nil
+		}
+		revived := *p
+		revived.State = stateLive
+		return &revived
+	})
+	if err != nil || !now.Value.there() {
+		return nil, err
+	}
+	return now.Value, nil
+}
+
+// point is the commit of a blob's bytes: it makes mine the pointer of d unless there is a live one already. It gives the pointer that stands then;
+// when that is not mine, the bytes of mine were dropped.
+func (r *Registry) point(ctx context.Context, d digest.Digest, mine pointer) (*pointer, error) {
+	mine.State = stateLive
+	now, err := update(ctx, r.driver, r.keys.pointer(d), stored[pointer]{}, func(p *pointer) *pointer {
+		switch {
+		case p == nil || p.State == stateDeleting:
+			return &mine
+		case p.State == stateCondemned:
+			revived := *p
+			revived.State = stateLive
+			return &revived
+		default:
+			return nil
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("write the pointer of %s: %w", d, err)
+	}
+	if !mine.inline() && now.Value.Data != mine.Data {
+		// Nothing names these bytes, now or later: a failure here costs space until fsck finds them, and nobody an answer.
+		_ = r.driver.Delete(ctx, r.keys.data(mine.Data))
+	}
+	return now.Value, nil
+}

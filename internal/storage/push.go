@@ -1,0 +1,218 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/registryd/registryd/internal/drivers"
+	"github.com/registryd/registryd/internal/manifest"
+	"github.com/registryd/registryd/internal/reference"
+)
+
+// atOnce is how many requests to the store one push or listing has under way, at most.
+const atOnce = 16
+
+// Push is a manifest to be stored, with the tags that shall point to it.
+type Push struct {
+	Digest    digest.Digest // what the client says it is; empty for the sha256 of the content
+	Tags      []reference.Tag
+	MediaType string // as the client sent it
+	Content   []byte
+}
+
+// Pushed is what a push has come to.
+type Pushed struct {
+	Descriptor
+	MediaType string
+	Subject   digest.Digest // empty where the manifest has none
+}
+
+// push is one under way.
+type push struct {
+	*Repository
+	Pushed
+	manifest *manifest.Manifest
+	content  []byte
+	tags     []reference.Tag
+	before   []stored[tagRecord] // each tag as it stood when the push began
+}
+
+// PutManifest stores a manifest. Reading comes first, so that bad input leaves no trace; then what nobody sees (content, catalog leaf, marks of tags,
+// referrer); then the link, which is the commit point of a push by digest; last the tags, each its own commit point. Every step can be done again.
+func (r *Repository) PutManifest(ctx context.Context, in Push) (Pushed, error) {
+	if err := r.registry.writable(); err != nil {
+		return Pushed{}, err
+	}
+	p, err := r.newPush(in)
+	if err != nil {
+		return Pushed{}, err
+	}
+	if err := p.read(ctx); err != nil {
+		return Pushed{}, err
+	}
+	if err := p.prepare(ctx); err != nil {
+		return Pushed{}, err
+	}
+	want := revision{MediaType: p.MediaType, Size: p.Size}
+	link, err := r.linkRevision(ctx, p.Digest, want, stored[revision]{})
+	if err != nil {
+		return Pushed{}, err
+	}
+	return p.Pushed, p.point(ctx, want, link)
+}
+
+func (r *Repository) newPush(in Push) (*push, error) {
+	m, err := manifest.Parse(in.MediaType, in.Content)
+	if err != nil {
+		return nil, manifestInvalid(err)
+	}
+	d := in.Digest
+	if d == "" {
+		d = digest.FromBytes(in.Content)
+	} else if got := d.Algorithm().FromBytes(in.Content); got != d {
+		return nil, digestMismatch(d, got)
+	}
+	pushed := Pushed{Descriptor: Descriptor{Digest: d, Size: int64(len(in.Content))}, MediaType: m.MediaType}
+	if m.Subject != nil {
+		pushed.Subject = m.Subject.Digest
+	}
+	return &push{Repository: r, Pushed: pushed, manifest: m, content: in.Content, tags: in.Tags, before: make([]stored[tagRecord], len(in.Tags))}, nil
+}
+
+// read asks for everything that the manifest refers to, and how the tags stand.
+func (p *push) read(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	group.Go(func() error { return p.checkReferences(ctx) })
+	for i, tag := range p.tags {
+		group.Go(func() (err error) {
+			p.before[i], err = load[tagRecord](ctx, p.registry.driver, p.keys.tag(tag))
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// prepare writes what is not seen before the link is.
+func (p *push) prepare(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	group.Go(func() error { return p.enroll(ctx) })
+	group.Go(func() error { return p.registry.keep(ctx, p.Digest, p.content) })
+	if p.Subject != "" {
+		group.Go(func() error { return p.refer(ctx) })
+	}
+	for _, tag := range p.tags {
+		group.Go(func() error {
+			_, err := p.registry.driver.Put(ctx, p.keys.mark(p.Digest, tag), bytes.NewReader(leafContent), drivers.Cond{})
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// keep stores content under its digest: inline, or as data when it is too long for that.
+func (r *Registry) keep(ctx context.Context, d digest.Digest, content []byte) error {
+	mine := pointer{Size: int64(len(content)), Inline: content}
+	if len(content) > inlineLimit {
+		mine.Inline, mine.Data = nil, r.newID()
+		if _, err := r.driver.Put(ctx, r.keys.data(mine.Data), bytes.NewReader(content), drivers.Cond{}); err != nil {
+			return err
+		}
+	}
+	_, err := r.point(ctx, d, mine)
+	return err
+}
+
+// point sets the tags.
+func (p *push) point(ctx context.Context, want revision, link stored[revision]) error {
+	ensure := func() (stored[revision], error) {
+		cur, err := load[revision](ctx, p.registry.driver, p.keys.revision(p.Digest))
+		if err != nil {
+			return cur, err
+		}
+		return p.linkRevision(ctx, p.Digest, want, cur)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for i, tag := range p.tags {
+		group.Go(func() error {
+			record := tagRecord{Digest: p.Digest, MediaType: p.MediaType, Size: p.Size, Time: p.registry.opts.Now().UTC()}
+			return p.setTag(ctx, tag, p.before[i], record, link, ensure)
+		})
+	}
+	return group.Wait()
+}
+
+// checkReferences fails with one error for each blob and child that this repository lacks.
+func (p *push) checkReferences(ctx context.Context) error {
+	var mu sync.Mutex
+	missing := map[digest.Digest]bool{}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	check := func(d digest.Digest, has func(context.Context, digest.Digest) error) {
+		group.Go(func() error {
+			err := has(ctx, d)
+			if code := CodeOf(err); err != nil && (code == BlobUnknown || code == ManifestUnknown) {
+				mu.Lock()
+				defer mu.Unlock()
+				missing[d] = true
+				return nil
+			}
+			return err
+		})
+	}
+	for _, blob := range p.manifest.Blobs {
+		check(blob.Digest, p.hasBlob)
+	}
+	for _, child := range p.registry.opts.IndexRule.required(p.manifest.Manifests) {
+		check(child.Digest, p.hasChild(child.MediaType))
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+
+	var all []error
+	for _, list := range [][]manifest.Descriptor{p.manifest.Blobs, p.manifest.Manifests} {
+		for _, ref := range list {
+			if missing[ref.Digest] {
+				delete(missing, ref.Digest)
+				all = append(all, fail(ManifestBlobUnknown, "the manifest refers to content that this repository lacks, push that first",
+					map[string]string{"digest": ref.Digest.String()}))
+			}
+		}
+	}
+	return errors.Join(all...)
+}
+
+func (p *push) hasBlob(ctx context.Context, d digest.Digest) error {
+	_, err := p.StatBlob(ctx, d)
+	return err
+}
+
+// hasChild looks for a child of an index where its media type says it is: some builders keep blobs in an index.
+func (p *push) hasChild(mediaType string) func(context.Context, digest.Digest) error {
+	return func(ctx context.Context, d digest.Digest) error {
+		link, err := load[revision](ctx, p.registry.driver, p.keys.revision(d))
+		if err != nil || link.live() {
+			return err
+		}
+		if !manifest.Known(mediaType) {
+			return p.hasBlob(ctx, d)
+		}
+		return manifestUnknown(reference.Reference{Digest: d})
+	}
+}
+
+func manifestInvalid(err error) error {
+	var invalid *manifest.Error
+	if errors.As(err, &invalid) {
+		return &Error{Code: ManifestInvalid, Message: invalid.Reason, Err: err}
+	}
+	return err
+}

@@ -1,0 +1,107 @@
+package storage
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/registryd/registryd/internal/drivers"
+	"github.com/registryd/registryd/internal/reference"
+)
+
+// Registry is everything in one store. Its methods, and those of its repositories, may be called from many goroutines at once, and from many
+// processes on one store.
+type Registry struct {
+	driver drivers.Driver
+	keys   keys
+	opts   Options
+	known  *lru[reference.Name] // repositories that have their catalog leaf
+	gone   *lru[string]         // uploads cancelled through this process
+}
+
+// Options are what can be chosen. The zero Options are the defaults.
+type Options struct {
+	Root       string           // where keys begin; DefaultRoot
+	Now        func() time.Time // the clock; time.Now
+	UploadTTL  time.Duration    // how long an upload may take; 12 hours
+	IndexRule  IndexRule        // which children of an index must exist; all
+	DeletesOff bool             // every delete fails with Unsupported
+	ReadOnly   bool             // every write fails with Unsupported
+}
+
+// defaultUploadTTL is below the 24 hours after which MinIO drops multipart uploads by itself.
+const defaultUploadTTL = 12 * time.Hour
+
+// memoLength bounds what a process remembers of repositories and uploads, in entries.
+const memoLength = 16 << 10
+
+// New is a registry on a store.
+func New(driver drivers.Driver, opts Options) *Registry {
+	if opts.Root == "" {
+		opts.Root = DefaultRoot
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.UploadTTL == 0 {
+		opts.UploadTTL = defaultUploadTTL
+	}
+	return &Registry{
+		driver: driver,
+		keys:   keys{opts.Root},
+		opts:   opts,
+		known:  newLRU[reference.Name](memoLength),
+		gone:   newLRU[string](memoLength),
+	}
+}
+
+// Repository is one repository of a registry, whether or not anything is in it yet.
+type Repository struct {
+	registry *Registry
+	name     reference.Name
+	keys     repoKeys
+}
+
+// Repository gives the repository of that name, at no cost.
+func (r *Registry) Repository(name reference.Name) *Repository {
+	return &Repository{registry: r, name: name, keys: r.keys.repository(name)}
+}
+
+// Name is what the repository is called.
+func (r *Repository) Name() reference.Name { return r.name }
+
+// newID is a fresh ULID: it starts with its time and is never made again.
+func (r *Registry) newID() string {
+	return ulid.MustNew(ulid.Timestamp(r.opts.Now()), rand.Reader).String()
+}
+
+// writable fails where writes are off.
+func (r *Registry) writable() error {
+	if r.opts.ReadOnly {
+		return fail(Unsupported, "the registry is read-only at the moment, push again when its maintenance is over", nil)
+	}
+	return nil
+}
+
+// deletable fails where deletes are off.
+func (r *Registry) deletable() error {
+	if r.opts.DeletesOff {
+		return fail(Unsupported, "deleting is switched off in this registry, ask its operator to set storage.delete.enabled", nil)
+	}
+	return r.writable()
+}
+
+// exists says whether anything was ever pushed to the repository.
+func (r *Repository) exists(ctx context.Context) error {
+	if r.registry.known.has(r.name) {
+		return nil
+	}
+	_, err := r.registry.driver.Stat(ctx, r.registry.keys.catalog(r.name))
+	if errors.Is(err, drivers.ErrNotFound) {
+		return fail(NameUnknown, "this repository does not exist, push an image to it first", map[string]string{"name": string(r.name)})
+	}
+	return err
+}

@@ -1,0 +1,88 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/registryd/registryd/internal/drivers"
+	"github.com/registryd/registryd/internal/reference"
+)
+
+// historyLength is how many digests a tag remembers.
+const historyLength = 50
+
+// tagRecord says where a tag points, and where it pointed before, newest first.
+type tagRecord struct {
+	header
+	Digest    digest.Digest `json:"digest"`
+	MediaType string        `json:"mediaType"`
+	Size      int64         `json:"size"`
+	Time      time.Time     `json:"time"` // when it was set
+	History   []pastTag     `json:"history,omitempty"`
+}
+
+type pastTag struct {
+	Digest digest.Digest `json:"digest"`
+	Time   time.Time     `json:"time"`
+}
+
+// over is the record that follows t when the tag is moved to want.
+func (t *tagRecord) over(want tagRecord) tagRecord {
+	if t == nil {
+		return want
+	}
+	want.History = t.History
+	if t.Digest != want.Digest {
+		want.History = append([]pastTag{{t.Digest, t.Time}}, t.History...)
+		want.History = want.History[:min(len(want.History), historyLength)]
+	}
+	return want
+}
+
+// setTag points a tag at a manifest whose link is live, and leaves both live even while the manifest is being deleted. cur is the tag as it was read
+// before the link was; ensure reads the link again and makes it live.
+//
+// A deletion buries the link first and then every marked tag that points there, and gives the others a new nonce (see DeleteManifest). So a swap that
+// succeeds on a live tag, or on none, was overtaken by no deletion: one that comes later sees the tag. Where the swap fails, or stood on a tombstone,
+// on which a deletion leaves no trace, the link must still be the one that was read before; else the tag is written once more, behind the new link.
+// A tag that points to the right place already is written all the same, so that a deletion does not take it for the one it saw.
+func (r *Repository) setTag(ctx context.Context, tag reference.Tag, cur stored[tagRecord], want tagRecord, link stored[revision], ensure func() (stored[revision], error)) error {
+	for {
+		unseen := cur.etag != "" && !cur.live()
+		now, err := swap(ctx, r.registry.driver, r.keys.tag(tag), cur, cur.Value.over(want))
+		if err != nil && !errors.Is(err, drivers.ErrPrecondition) {
+			return err
+		}
+		if err == nil && !unseen {
+			return nil
+		}
+		again, ensureErr := ensure()
+		if ensureErr != nil {
+			return ensureErr
+		}
+		if err == nil && again.etag == link.etag {
+			return nil
+		}
+		cur, link = now, again
+	}
+}
+
+// DeleteTag takes a tag away, at once. The manifest stays.
+func (r *Repository) DeleteTag(ctx context.Context, tag reference.Tag) error {
+	if err := r.registry.deletable(); err != nil {
+		return err
+	}
+	key := r.keys.tag(tag)
+	cur, err := load[tagRecord](ctx, r.registry.driver, key)
+	if err != nil {
+		return err
+	}
+	buried, err := bury(ctx, r.registry.driver, key, cur, nil)
+	if err == nil && !buried {
+		return manifestUnknown(reference.Reference{Tag: tag})
+	}
+	return err
+}

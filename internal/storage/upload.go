@@ -1,0 +1,122 @@
+package storage
+
+import (
+	"encoding"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/registryd/registryd/internal/drivers"
+)
+
+// Upload is a snapshot of a blob upload: an immutable point in it. Appending gives a new one. It is plain data that any process may go on with; the
+// api keeps it with the client, as a token.
+type Upload struct {
+	ID        string
+	Seq       uint64 // of the last checkpoint; 0 when there is none
+	Started   time.Time
+	Algorithm digest.Algorithm
+	Offset    int64 // bytes received
+
+	session drivers.Session // zero until bytes were stored
+	remote  bool            // the session is in checkpoint Seq alone: it is too long for a token
+}
+
+// NewUpload starts an upload; the store does not hear of it.
+func (r *Repository) NewUpload(algorithm digest.Algorithm) (Upload, error) {
+	if err := r.registry.writable(); err != nil {
+		return Upload{}, err
+	}
+	return Upload{ID: r.registry.newID(), Started: r.registry.opts.Now().UTC().Truncate(time.Second), Algorithm: algorithm}, nil
+}
+
+// Expires is when the upload is given up.
+func (r *Repository) Expires(up Upload) time.Time { return up.Started.Add(r.registry.opts.UploadTTL) }
+
+// newHash goes on with the hash of what the upload has received.
+func (u Upload) newHash() (hash.Hash, error) {
+	h := u.Algorithm.Hash()
+	if len(u.session.Mark) == 0 {
+		return h, nil
+	}
+	state, ok := h.(encoding.BinaryUnmarshaler)
+	if !ok {
+		return nil, fmt.Errorf("the state of %s cannot be kept", u.Algorithm)
+	}
+	if err := state.UnmarshalBinary(u.session.Mark); err != nil {
+		return nil, fmt.Errorf("restore the hash of upload %s: %w", u.ID, err)
+	}
+	return h, nil
+}
+
+// maxState bounds State, in bytes: a token has to stay under 1 KiB. A longer session is left to its checkpoint.
+const maxState = 480
+
+// The form of State. The version is part of what other nodes, older and newer, agree on.
+const (
+	stateVersion = 1
+	flagRemote   = 1
+)
+
+// State is what a token has to hold besides the exported fields. Resume is its inverse.
+func (u Upload) State() []byte {
+	state := []byte{stateVersion, 0}
+	state = appendField(state, []byte(u.Algorithm))
+	if u.remote {
+		state[1] |= flagRemote
+		return state
+	}
+	full := appendField(state, []byte(u.session.Key))
+	full = appendField(full, u.session.Mark)
+	full = appendField(full, u.session.State)
+	if len(full) > maxState && u.Seq > 0 {
+		state[1] |= flagRemote
+		return state
+	}
+	return full
+}
+
+// ResumeUpload is the upload that a token speaks of.
+func ResumeUpload(id string, seq uint64, started time.Time, offset int64, state []byte) (Upload, error) {
+	up := Upload{ID: id, Seq: seq, Started: started, Offset: offset}
+	if len(state) < 2 || state[0] != stateVersion {
+		return Upload{}, errors.New("the state of the upload is of an unknown version")
+	}
+	up.remote = state[1]&flagRemote != 0
+	fields := [][]byte{}
+	for rest := state[2:]; len(rest) > 0; {
+		field, tail, err := cutField(rest)
+		if err != nil {
+			return Upload{}, err
+		}
+		fields, rest = append(fields, field), tail
+	}
+	switch {
+	case up.remote && len(fields) == 1:
+	case !up.remote && len(fields) == 4:
+		up.session = drivers.Session{Key: string(fields[1]), Offset: offset, Mark: fields[2], State: fields[3]}
+	default:
+		return Upload{}, fmt.Errorf("the state of the upload has %d fields", len(fields))
+	}
+	up.Algorithm = digest.Algorithm(fields[0])
+	if !up.Algorithm.Available() {
+		return Upload{}, fmt.Errorf("the state of the upload names the algorithm %q", up.Algorithm)
+	}
+	return up, nil
+}
+
+func appendField(b, field []byte) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(field))), field...)
+}
+
+func cutField(b []byte) (field, rest []byte, err error) {
+	n, width := binary.Uvarint(b)
+	if width <= 0 || n > uint64(len(b)-width) {
+		return nil, nil, errors.New("the state of the upload is cut short")
+	}
+	return b[width : width+int(n)], b[width+int(n):], nil
+}
