@@ -31,7 +31,7 @@ func (p place) String() string {
 	case p.listed:
 		return fmt.Sprintf("%s[%d]", p.key, p.index)
 	case p.key == "":
-		return "it"
+		return "the manifest"
 	}
 	return p.key
 }
@@ -94,7 +94,7 @@ func anyResembles(values iter.Seq[json.RawMessage]) bool {
 // read reads one descriptor (OCI image spec, "Content Descriptors"); what is its name in an error.
 func (r *descriptors) read(value json.RawMessage, what fmt.Stringer) (d Descriptor, err error) {
 	if r.count++; r.count > MaxDescriptors {
-		return d, invalid("it has more than %d descriptors: split it", MaxDescriptors)
+		return d, invalid("the manifest has more than %d descriptors: split it", MaxDescriptors)
 	}
 	o := r.members
 	if err = o.read(value, what, descriptorKeys); err != nil {
@@ -158,7 +158,7 @@ func (m *Manifest) unique() error {
 		for _, d := range *list {
 			size, seen := sizes[string(d.Digest)]
 			if seen && size != d.Size {
-				return invalid("it gives %s two sizes: correct one", d.Digest)
+				return invalid("the manifest gives %s two sizes: correct one", d.Digest)
 			}
 			if !seen {
 				sizes[string(d.Digest)] = d.Size

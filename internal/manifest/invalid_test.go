@@ -17,19 +17,19 @@ func TestParseRefuses(t *testing.T) {
 	hash := digest.FromString("layer").String()
 
 	for _, tc := range []struct{ name, mediaType, content, reason string }{
-		{"empty", MediaTypeOCIImage, ``, "it is empty"},
-		{"blank", MediaTypeOCIImage, " \n", "it is empty"},
+		{"empty", MediaTypeOCIImage, ``, "the manifest is empty"},
+		{"blank", MediaTypeOCIImage, " \n", "the manifest is empty"},
 		{"no JSON", MediaTypeOCIImage, `hello`, "not valid JSON"},
 		{"cut off", MediaTypeOCIImage, image("")[:40], "not valid JSON"},
 		{"byte order mark", MediaTypeOCIImage, "\ufeff" + image(""), "not valid JSON"},
 		{"trailing comma", MediaTypeOCIImage, image(","), "not valid JSON"},
-		{"trailing object", MediaTypeOCIImage, image("") + "{}", "behind its closing brace"},
-		{"trailing brace", MediaTypeOCIImage, image("") + "}", "behind its closing brace"},
-		{"trailing NUL", MediaTypeOCIImage, image("") + "\x00", "behind its closing brace"},
+		{"trailing object", MediaTypeOCIImage, image("") + "{}", "behind the manifest's closing brace"},
+		{"trailing brace", MediaTypeOCIImage, image("") + "}", "behind the manifest's closing brace"},
+		{"trailing NUL", MediaTypeOCIImage, image("") + "\x00", "behind the manifest's closing brace"},
 		{"not UTF-8", MediaTypeOCIImage, image(",\"a\":\"\xff\""), "UTF-8"},
-		{"list", MediaTypeOCIImage, `[]`, "it is not a JSON object"},
-		{"null", "application/x", `null`, "it is not a JSON object"},
-		{"string", "application/x", `"{}"`, "it is not a JSON object"},
+		{"list", MediaTypeOCIImage, `[]`, "the manifest is not a JSON object"},
+		{"null", "application/x", `null`, "the manifest is not a JSON object"},
+		{"string", "application/x", `"{}"`, "the manifest is not a JSON object"},
 		{"too deep", "application/x", `{"a":` + strings.Repeat("[", MaxDepth) + strings.Repeat("]", MaxDepth) + `}`, "nested too deeply"},
 		{"too deep and cut off", "application/x", strings.Repeat(`{"a":`, 1<<20), "nested too deeply"},
 

@@ -67,10 +67,10 @@ func kindOf(mediaType string) kind {
 // check holds the document against what its kind demands, its descriptors aside.
 func (k kind) check(top object) error {
 	if k.versioned && top.number("schemaVersion") != "2" {
-		return invalid("its schemaVersion is not 2: set it to 2")
+		return invalid("the manifest's schemaVersion is not 2: set it to 2")
 	}
 	if k.named && !top.has("mediaType") {
-		return invalid("it has no mediaType field: add it, manifests of this kind always have one")
+		return invalid("the manifest has no mediaType field: add it, manifests of this kind always have one")
 	}
 	for _, field := range k.refuses {
 		if top.has(field) {
@@ -79,7 +79,7 @@ func (k kind) check(top object) error {
 	}
 	for _, field := range k.needs {
 		if !top.has(field) {
-			return invalid("it has no %q, which a manifest of this media type must have: add it", field)
+			return invalid("the manifest has no %q, which a manifest of this media type must have: add it", field)
 		}
 	}
 	return nil
@@ -120,7 +120,7 @@ func (k kind) readList(m *Manifest, r *descriptors, top object, field string) (e
 		}
 		if config == nil {
 			if slices.Contains(k.needs, field) {
-				return invalid("its config is null: describe the config, or the empty one")
+				return invalid("the manifest's config is null: describe the config, or the empty one")
 			}
 			return nil
 		}

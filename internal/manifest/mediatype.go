@@ -41,12 +41,12 @@ func settleMediaType(header string, top object) (string, error) {
 			own = MediaTypeSchema1Signed
 		}
 		if own == "" {
-			return "", invalid("its media type is unknown: %s", giveMediaType)
+			return "", invalid("the manifest's media type is unknown: %s", giveMediaType)
 		}
 		header = own
 	}
 	if own != "" && own != header {
-		return "", invalid("its mediaType field says %s and the Content-Type header %s: make them the same", quote(own), quote(header))
+		return "", invalid("the manifest's mediaType field says %s and the Content-Type header %s: make them the same", quote(own), quote(header))
 	}
 	if !wellFormed(header) {
 		return "", invalid("%s is not a media type for a manifest: use one of the form application/<name>", quote(header))

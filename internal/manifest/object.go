@@ -21,20 +21,20 @@ var topKeys = []string{
 // readDocument reads the outermost object of a manifest.
 func readDocument(content []byte) (object, error) {
 	if !utf8.Valid(content) {
-		return nil, invalid("it is not valid UTF-8: encode it as UTF-8")
+		return nil, invalid("the manifest is not valid UTF-8: encode it as UTF-8")
 	}
 	if depth(content) > MaxDepth {
-		return nil, invalid("it is nested too deeply: use at most %d levels", MaxDepth)
+		return nil, invalid("the manifest is nested too deeply: use at most %d levels", MaxDepth)
 	}
 	var document json.RawMessage
 	d := json.NewDecoder(bytes.NewReader(content))
 	if err := d.Decode(&document); err == io.EOF {
-		return nil, invalid("it is empty: send a JSON object")
+		return nil, invalid("the manifest is empty: send a JSON object")
 	} else if err != nil {
-		return nil, invalid("it is not valid JSON (%s): send a JSON object", err)
+		return nil, invalid("the manifest is not valid JSON (%s): send a JSON object", err)
 	}
 	if rest := content[d.InputOffset():]; len(bytes.Trim(rest, space)) > 0 {
-		return nil, invalid("there is something behind its closing brace: send one JSON object and nothing else")
+		return nil, invalid("there is something behind the manifest's closing brace: send one JSON object and nothing else")
 	}
 	top := object{}
 	if err := top.read(document, place{}, topKeys); err != nil {

@@ -95,7 +95,7 @@ func (r *Repository) stream(ctx context.Context, up Upload, chunk Chunk, want di
 
 	next := reached
 	next.session, next.Offset = session, session.Offset
-	if want == "" && (next.Offset >= checkpointAfter || len(next.State()) > maxState) {
+	if want == "" && (next.Offset >= checkpointAfter || next.tooLong()) {
 		if next, err = r.save(work, reached, session, false); errors.Is(err, errTakenOver) {
 			return r.takenOver(work, up)
 		}

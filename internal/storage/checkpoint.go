@@ -25,6 +25,9 @@ type checkpoint struct {
 // errTakenOver: another request has gone on with this upload.
 var errTakenOver = errors.New("another request has gone on with this upload")
 
+// errForgotten: a checkpoint is gone, as it is after the end of its upload.
+var errForgotten = errors.New("the checkpoint is gone")
+
 // save writes the next checkpoint of up, at session.
 func (r *Repository) save(ctx context.Context, up Upload, session drivers.Session, cancelled bool) (Upload, error) {
 	next := up
@@ -85,7 +88,12 @@ func (r *Repository) restore(ctx context.Context, up Upload, seq uint64) (Upload
 	if err != nil {
 		return up, err
 	}
-	if !cur.live() || cur.Value.Cancelled {
+	if !cur.live() {
+		unknown := uploadUnknown()
+		unknown.Err = errForgotten
+		return up, unknown
+	}
+	if cur.Value.Cancelled {
 		return up, uploadUnknown()
 	}
 	up.Seq, up.session, up.Offset, up.remote = seq, cur.Value.Session, cur.Value.Session.Offset, false
@@ -104,6 +112,6 @@ func (r *Repository) forget(ctx context.Context, up Upload) {
 	_ = r.registry.driver.Delete(ctx, keys...)
 }
 
-func uploadUnknown() error {
+func uploadUnknown() *Error {
 	return fail(BlobUploadUnknown, "this upload is not known here or is over, start it again with POST", nil)
 }

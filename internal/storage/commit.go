@@ -21,6 +21,10 @@ func (r *Repository) Commit(ctx context.Context, up Upload, want digest.Digest, 
 		return Descriptor{}, up, err
 	}
 	up, err := r.position(ctx, up, chunk.Start)
+	if errors.Is(err, errForgotten) {
+		blob, err := r.repeated(ctx, want, up.Offset)
+		return blob, up, err
+	}
 	if err != nil {
 		return Descriptor{}, up, err
 	}
@@ -58,7 +62,12 @@ func (r *Repository) finish(ctx context.Context, up Upload, want digest.Digest, 
 		if up.Algorithm != want.Algorithm() {
 			verify = ""
 		}
-		if up, err = r.stream(ctx, up, chunk, verify); err != nil {
+		next, err := r.stream(ctx, up, chunk, verify)
+		if CodeOf(err) == BlobUploadUnknown {
+			blob, err := r.repeated(ctx, want, up.Offset+int64(len(head)))
+			return blob, up, err
+		}
+		if up = next; err != nil {
 			return Descriptor{}, up, err
 		}
 	}
@@ -91,6 +100,7 @@ func (r *Repository) commitInline(ctx context.Context, want digest.Digest, conte
 // commitData makes a blob of what the upload has stored.
 func (r *Repository) commitData(ctx context.Context, up Upload, want digest.Digest) (Descriptor, error) {
 	sameHash := up.Algorithm == want.Algorithm()
+	data := path.Base(up.session.Key)
 	if sameHash {
 		hash, err := up.newHash()
 		if err != nil {
@@ -101,49 +111,48 @@ func (r *Repository) commitData(ctx context.Context, up Upload, want digest.Dige
 		}
 	}
 	if _, err := r.registry.driver.Commit(ctx, up.session); err != nil {
-		return r.committed(ctx, up, want, err)
+		if errors.Is(err, drivers.ErrNotFound) || errors.Is(err, drivers.ErrPrecondition) {
+			return r.repeated(ctx, want, up.Offset)
+		}
+		return Descriptor{}, err
 	}
 	if !sameHash {
-		if err := r.rehash(ctx, up.session, want); err != nil {
+		var err error
+		if data, err = r.rehash(ctx, up.session, want); err != nil {
 			return Descriptor{}, err
 		}
 	}
-	return r.publish(ctx, want, pointer{Size: up.Offset, Data: path.Base(up.session.Key)})
+	return r.publish(ctx, want, pointer{Size: up.Offset, Data: data})
 }
 
-// committed answers for a session that is gone: if the blob it was for is here, this is a repetition of a Commit that succeeded.
-func (r *Repository) committed(ctx context.Context, up Upload, want digest.Digest, err error) (Descriptor, error) {
-	if !errors.Is(err, drivers.ErrNotFound) && !errors.Is(err, drivers.ErrPrecondition) {
-		return Descriptor{}, err
-	}
-	blob, statErr := r.StatBlob(ctx, want)
-	switch {
-	case CodeOf(statErr) == BlobUnknown:
-		return Descriptor{}, uploadUnknown()
-	case statErr != nil:
-		return Descriptor{}, statErr
-	case blob.Size != up.Offset:
+// repeated answers for an upload that is over: if the blob it was for is here, with at least the bytes known of it, this is a repetition of a Commit
+// that succeeded.
+func (r *Repository) repeated(ctx context.Context, want digest.Digest, least int64) (Descriptor, error) {
+	blob, err := r.StatBlob(ctx, want)
+	if err == nil && blob.Size < least || CodeOf(err) == BlobUnknown {
 		return Descriptor{}, uploadUnknown()
 	}
-	return blob, nil
+	return blob, err
 }
 
-// rehash reads the bytes of a committed session back. It is for a client that gave no digest-algorithm with its POST and closes with another
-// algorithm than the default, and for that alone.
-func (r *Repository) rehash(ctx context.Context, s drivers.Session, want digest.Digest) error {
-	body, _, err := r.registry.driver.Open(ctx, s.Key, 0, -1)
+// rehash reads the bytes of a committed session back and stores them anew, for a digest of another algorithm than they were hashed with, and gives the
+// id of the new data. It is for a client that gave no digest-algorithm with its POST and closes with another algorithm than the default, and for that
+// alone. The bytes are not shared with the session's own, because the upload can be closed once more, under a digest of its own algorithm: data that
+// two pointers named would go with the first of them.
+func (r *Repository) rehash(ctx context.Context, s drivers.Session, want digest.Digest) (data string, err error) {
+	driver := r.registry.driver
+	body, _, err := driver.Open(ctx, s.Key, 0, -1)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer body.Close()
-	verifier := want.Verifier()
-	if _, err := io.Copy(verifier, body); err != nil {
-		return fmt.Errorf("read back for %s: %w", want.Algorithm(), err)
+	src := &source{ctx: ctx, body: body, hash: want.Algorithm().Hash(), left: -1, want: want}
+	copied, err := driver.Append(ctx, drivers.Session{}, r.registry.keys.data(r.registry.newID()), src, nil)
+	if err != nil {
+		return "", fmt.Errorf("read back for %s: %w", want.Algorithm(), err)
 	}
-	if !verifier.Verified() {
-		return digestMismatch(want, "")
-	}
-	return nil
+	_, err = driver.Commit(ctx, copied)
+	return path.Base(copied.Key), err
 }
 
 // publish is the commit point: the pointer, then the link.

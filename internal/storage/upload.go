@@ -54,7 +54,7 @@ func (u Upload) newHash() (hash.Hash, error) {
 }
 
 // maxState bounds State, in bytes: a token has to stay under 1 KiB. A longer session is left to its checkpoint.
-const maxState = 480
+const maxState = 600
 
 // The form of State. The version is part of what other nodes, older and newer, agree on.
 const (
@@ -64,20 +64,21 @@ const (
 
 // State is what a token has to hold besides the exported fields. Resume is its inverse.
 func (u Upload) State() []byte {
-	state := []byte{stateVersion, 0}
-	state = appendField(state, []byte(u.Algorithm))
-	if u.remote {
-		state[1] |= flagRemote
-		return state
+	if u.remote || u.Seq > 0 && u.tooLong() {
+		return appendField([]byte{stateVersion, flagRemote}, []byte(u.Algorithm))
 	}
-	full := appendField(state, []byte(u.session.Key))
-	full = appendField(full, u.session.Mark)
-	full = appendField(full, u.session.State)
-	if len(full) > maxState && u.Seq > 0 {
-		state[1] |= flagRemote
-		return state
+	return u.fullState()
+}
+
+// tooLong says whether the session has to be left to a checkpoint.
+func (u Upload) tooLong() bool { return !u.remote && len(u.fullState()) > maxState }
+
+func (u Upload) fullState() []byte {
+	state := appendField([]byte{stateVersion, 0}, []byte(u.Algorithm))
+	for _, field := range [][]byte{[]byte(u.session.Key), u.session.Mark, u.session.State} {
+		state = appendField(state, field)
 	}
-	return full
+	return state
 }
 
 // ResumeUpload is the upload that a token speaks of.

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"github.com/registryd/registryd/internal/api"
+	"github.com/registryd/registryd/internal/config"
+	"github.com/registryd/registryd/internal/drivers/fs"
+	"github.com/registryd/registryd/internal/metrics"
+	"github.com/registryd/registryd/internal/server"
+	"github.com/registryd/registryd/internal/storage"
+	"github.com/registryd/registryd/internal/uploadtoken"
+)
+
+func (a *app) serveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve [FILE]",
+		Short: "Serve the registry until SIGTERM or SIGINT; a second signal ends it at once",
+		Args: func(cmd *cobra.Command, args []string) error {
+			// CNCF Distribution takes its configuration file as an argument.
+			if len(args) == 1 && a.file == "" {
+				a.file = args[0]
+				return nil
+			}
+			return noArgs(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.load(cmd)
+			if err != nil {
+				return err
+			}
+			return a.serve(cmd.Context(), c)
+		},
+	}
+}
+
+// serve puts the parts together, from the store up, and runs them until ctx ends.
+func (a *app) serve(ctx context.Context, c config.Loaded) (err error) {
+	log := newLogger(c.Log, a.stderr)
+	b := thisBuild()
+	tlsConfig, err := loadTLS(c.HTTP.TLS)
+	if err != nil {
+		return err
+	}
+	main, debug, err := listen(ctx, c.HTTP)
+	if err != nil {
+		return err
+	}
+	root := c.Storage.Filesystem.RootDirectory
+	directory, err := fs.Open(root, fs.Options{})
+	if err != nil {
+		return errors.Join(err, closeAll(main, debug))
+	}
+	defer func() { err = errors.Join(err, directory.Close()) }()
+	tokens, err := tokenProvider(c.HTTP.Secret, root)
+	if err != nil {
+		return errors.Join(err, closeAll(main, debug))
+	}
+
+	reg := metrics.NewRegistry(b.version, b.revision)
+	driver := metrics.Driver(directory, reg)
+	registry := storage.New(driver, storageOptions(c.Config))
+	srv := server.New(server.Options{
+		Handler:       api.New(registry, tokens, apiOptions(c.Config, log, observer{metrics.NewHTTP(reg)})),
+		TLS:           tlsConfig,
+		Ping:          driver.Ping,
+		Log:           log,
+		Metrics:       metricsHandler(c.HTTP.Debug.Prometheus.Enabled, promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg})),
+		MetricsPath:   c.HTTP.Debug.Prometheus.Path,
+		Grace:         c.HTTP.DrainTimeout,
+		HeaderTimeout: c.HTTP.Timeouts.Header,
+		IdleTimeout:   c.HTTP.Timeouts.Idle,
+		BodyTimeout:   c.HTTP.Timeouts.Body,
+	})
+	sayReady(log, c, main, debug, b)
+	err = srv.Serve(ctx, main, debug)
+	log.Info("registryd has stopped")
+	return err
+}
+
+func tokenProvider(secret config.Secret, root string) (uploadtoken.Provider, error) {
+	text := string(secret.Reveal())
+	if text == "" {
+		kept, err := keptSecret(root)
+		if err != nil {
+			return nil, err
+		}
+		text = kept
+	}
+	return uploadtoken.NewHMAC([]uploadtoken.Key{uploadtoken.KeyFromSecret(text)}, nil)
+}
+
+func storageOptions(c config.Config) storage.Options {
+	indexes := c.Validation.Manifests.Indexes
+	rule := storage.IndexRule{None: indexes.Platforms == "none"}
+	if indexes.Platforms == "list" {
+		for _, p := range indexes.PlatformList {
+			rule.Only = append(rule.Only, storage.Platform{OS: p.OS, Architecture: p.Architecture})
+		}
+	}
+	return storage.Options{
+		UploadTTL:  c.Uploads.TTL,
+		IndexRule:  rule,
+		DeletesOff: !c.Storage.Delete.Enabled,
+		ReadOnly:   c.Storage.Maintenance.ReadOnly.Enabled,
+	}
+}
+
+func apiOptions(c config.Config, log *zap.Logger, observe api.Observer) api.Options {
+	instance, err := os.Hostname()
+	if err != nil {
+		instance = "unknown"
+	}
+	opts := api.Options{
+		Log:         log,
+		Observe:     observe,
+		Instance:    instance,
+		AbsoluteURL: !c.HTTP.RelativeURLs,
+		MaxManifest: int64(c.Validation.Manifests.MaxSize),
+		Headers:     c.HTTP.Headers,
+	}
+	if !c.HTTP.RelativeURLs {
+		opts.Host = c.HTTP.Host
+	}
+	return opts
+}
+
+func metricsHandler(enabled bool, h http.Handler) http.Handler {
+	if !enabled {
+		return nil
+	}
+	return h
+}
+
+// listen opens the listeners; debug is nil if it is off.
+func listen(ctx context.Context, c config.HTTP) (main, debug net.Listener, err error) {
+	if main, err = server.Listen(ctx, "http.addr", c.Addr); err != nil {
+		return nil, nil, err
+	}
+	if c.Debug.Addr == "" {
+		return main, nil, nil
+	}
+	if debug, err = server.Listen(ctx, "http.debug.addr", c.Debug.Addr); err != nil {
+		return nil, nil, errors.Join(err, main.Close())
+	}
+	return main, debug, nil
+}
+
+func closeAll(listeners ...net.Listener) error {
+	var err error
+	for _, l := range listeners {
+		if l != nil {
+			err = errors.Join(err, l.Close())
+		}
+	}
+	return err
+}

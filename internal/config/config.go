@@ -1,0 +1,138 @@
+// Package config loads the settings of registryd: defaults, then a YAML file, then the environment, then flags.
+//
+// The keys are those of CNCF Distribution wherever both have the same thing, and so is the way a key becomes an environment variable
+// (http.addr is REGISTRY_HTTP_ADDR). No key has an underscore in it, so that a variable stands for one key only.
+package config
+
+import "time"
+
+// Config is everything that can be set. Each field documents itself in its doc tag, which `registryd config print` shows.
+type Config struct {
+	Version    string     `yaml:"version" doc:"Format of this file, as in CNCF Distribution."`
+	Log        Log        `yaml:"log"`
+	HTTP       HTTP       `yaml:"http"`
+	Storage    Storage    `yaml:"storage"`
+	Uploads    Uploads    `yaml:"uploads"`
+	Validation Validation `yaml:"validation"`
+}
+
+// Log is about what is written to standard error.
+type Log struct {
+	Level     string            `yaml:"level" oneof:"debug info warn error" doc:"The least important lines to write: debug, info, warn or error."`
+	Formatter string            `yaml:"formatter" oneof:"text json" optional:"true" doc:"text or json; empty is text on a terminal and json elsewhere."`
+	Fields    map[string]string `yaml:"fields" doc:"Fields that every line carries, such as {environment: staging}."`
+}
+
+// HTTP is about the listeners.
+type HTTP struct {
+	Addr         string              `yaml:"addr" doc:"Where to listen. There is no authentication yet: keep other addresses than loopback ones behind something that has."`
+	Host         string              `yaml:"host" doc:"The URL that clients reach this registry by, for absolute Locations; empty gives relative ones."`
+	RelativeURLs bool                `yaml:"relativeurls" doc:"Answer with relative Locations, which work behind any proxy. Setting http.host turns it off."`
+	Secret       Secret              `yaml:"secret" doc:"Seals the tokens of running uploads, the same on all nodes; empty makes one and keeps it with the data."`
+	Headers      map[string][]string `yaml:"headers" doc:"Headers to add to every answer, such as {X-Content-Type-Options: [nosniff]}."`
+	DrainTimeout time.Duration       `yaml:"draintimeout" doc:"How long running requests may go on after SIGTERM."`
+	TLS          TLS                 `yaml:"tls"`
+	Debug        Debug               `yaml:"debug"`
+	Timeouts     Timeouts            `yaml:"timeouts"`
+}
+
+// TLS turns HTTPS on when both files are named.
+type TLS struct {
+	Certificate string `yaml:"certificate" doc:"File of the certificate chain, in PEM; empty serves plain HTTP."`
+	Key         string `yaml:"key" doc:"File of its private key, in PEM."`
+	MinimumTLS  string `yaml:"minimumtls" oneof:"tls1.2 tls1.3" doc:"The oldest TLS to speak: tls1.2 or tls1.3."`
+}
+
+// Debug is the second listener: health, readiness, metrics.
+type Debug struct {
+	Addr       string     `yaml:"addr" doc:"Where /healthz, /readyz and the metrics are served; empty turns it off."`
+	Prometheus Prometheus `yaml:"prometheus"`
+}
+
+// Prometheus is about the metrics on the debug listener.
+type Prometheus struct {
+	Enabled bool   `yaml:"enabled" doc:"Serve metrics there."`
+	Path    string `yaml:"path" doc:"The path of the metrics."`
+}
+
+// Timeouts keep a slow client from holding more than its own connection. There is no limit to how long a request may take that keeps moving.
+type Timeouts struct {
+	Header time.Duration `yaml:"header" doc:"How long a client may take to send the headers of a request."`
+	Idle   time.Duration `yaml:"idle" doc:"How long a connection is kept between two requests."`
+	Body   time.Duration `yaml:"body" doc:"How long a body may stand still, in either direction."`
+}
+
+// Storage is about where the registry's content is kept.
+type Storage struct {
+	Filesystem  Filesystem  `yaml:"filesystem"`
+	Delete      Delete      `yaml:"delete"`
+	Maintenance Maintenance `yaml:"maintenance"`
+}
+
+// Filesystem keeps it in a directory.
+type Filesystem struct {
+	RootDirectory string `yaml:"rootdirectory" doc:"The directory that holds everything; it is made if it is missing."`
+}
+
+// Delete is about the DELETE routes.
+type Delete struct {
+	Enabled bool `yaml:"enabled" doc:"Whether blobs, manifests and tags can be deleted."`
+}
+
+// Maintenance is about times in which the registry does less.
+type Maintenance struct {
+	ReadOnly ReadOnly `yaml:"readonly"`
+}
+
+// ReadOnly refuses everything that writes.
+type ReadOnly struct {
+	Enabled bool `yaml:"enabled" doc:"Serve pulls only."`
+}
+
+// Uploads is about blob uploads under way.
+type Uploads struct {
+	TTL    time.Duration `yaml:"ttl" doc:"How long an upload may be left alone before it ends; less than 24h."`
+	Memory Bytes         `yaml:"memory" doc:"Memory that all running uploads of this node may use together, such as 256MiB."`
+}
+
+// Validation is about what a manifest must hold to be accepted.
+type Validation struct {
+	Manifests Manifests `yaml:"manifests"`
+}
+
+// Manifests is about manifests of every kind.
+type Manifests struct {
+	MaxSize Bytes   `yaml:"maxsize" doc:"The largest manifest to accept, from 4MiB to 64MiB."`
+	Indexes Indexes `yaml:"indexes"`
+}
+
+// Indexes is about image indexes and manifest lists.
+type Indexes struct {
+	Platforms    string     `yaml:"platforms" oneof:"all none list" doc:"Which of the manifests that an index names must be here: all, none (sparse indexes) or those of a list."`
+	PlatformList []Platform `yaml:"platformlist" doc:"The platforms of that list, such as [{architecture: amd64, os: linux}]."`
+}
+
+// Platform is one that must be there.
+type Platform struct {
+	Architecture string `yaml:"architecture"`
+	OS           string `yaml:"os"`
+}
+
+// Default is what holds where nothing is set.
+func Default() Config {
+	return Config{
+		Version: "0.1",
+		Log:     Log{Level: "info"},
+		HTTP: HTTP{
+			Addr:         "127.0.0.1:5000",
+			RelativeURLs: true,
+			DrainTimeout: time.Minute,
+			TLS:          TLS{MinimumTLS: "tls1.2"},
+			Debug:        Debug{Addr: "127.0.0.1:5001", Prometheus: Prometheus{Enabled: true, Path: "/metrics"}},
+			Timeouts:     Timeouts{Header: 10 * time.Second, Idle: 2 * time.Minute, Body: time.Minute},
+		},
+		Storage:    Storage{Filesystem: Filesystem{RootDirectory: "./registry-data"}, Delete: Delete{Enabled: true}},
+		Uploads:    Uploads{TTL: 12 * time.Hour, Memory: 256 << 20},
+		Validation: Validation{Manifests: Manifests{MaxSize: 4 << 20, Indexes: Indexes{Platforms: "all"}}},
+	}
+}

@@ -1,0 +1,46 @@
+package config
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// FuzzYAML holds that any file either gives problems, each a sentence, or a configuration that prints as a file which loads.
+func FuzzYAML(f *testing.F) {
+	files, _ := filepath.Glob(filepath.Join("testdata", "*.yml"))
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Add([]byte("http: &a\n  <<: *a\n"))
+	f.Add([]byte("a: &a [*a]\nhttp: {headers: *a}\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		l := newLoader()
+		l.yaml("config.yml", text)
+		c, err := l.result()
+		if err != nil {
+			for _, p := range l.problems {
+				if !strings.HasSuffix(p, ".") {
+					t.Errorf("%q is no sentence", p)
+				}
+			}
+			return
+		}
+		c.HTTP.Secret = ""
+		var out bytes.Buffer
+		if err := c.Print(&out); err != nil {
+			t.Fatal(err)
+		}
+		l = newLoader()
+		l.yaml("printed.yml", out.Bytes())
+		if _, err := l.result(); err != nil {
+			t.Errorf("%v, in\n%s", err, out.Bytes())
+		}
+	})
+}

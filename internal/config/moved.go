@@ -1,0 +1,69 @@
+package config
+
+import "strings"
+
+// Configuration files of CNCF Distribution are meant to work as they are. moved holds its keys that registryd does not have: those that are
+// harmless to leave out are accepted with a warning, those that someone relies on (who may push, where content is kept) are errors. An entry
+// is for the key and everything below it.
+var moved = []struct {
+	path     string
+	harmless bool
+	why      string
+}{
+	{"health", true, "readiness is always checked, at /readyz"},
+	{"storage.cache", true, "registryd sizes its caches itself"},
+	{"storage.filesystem.maxthreads", true, "registryd needs no limit on threads"},
+	{"storage.maintenance.uploadpurging", true, "uploads end by themselves after uploads.ttl"},
+	{"storage.redirect", true, "a directory is never redirected to"},
+	{"storage.tag", true, "tags are looked up without walking over them"},
+	{"log.accesslog", true, "each request is one line of the log, at level info"},
+	{"log.reportcaller", true, "registryd's lines carry no caller"},
+	{"log.hooks", true, "registryd only writes to standard error; let what collects the log send mail"},
+	{"http.http2", true, "HTTP/2 is always offered with TLS"},
+	{"catalog", true, "a page of the catalog has a fixed upper limit"},
+	{"validation.enabled", true, "manifests are always checked (validation.manifests.indexes.platforms says how)"},
+	{"validation.disabled", true, "manifests are always checked (validation.manifests.indexes.platforms says how)"},
+	{"compatibility", true, "schema 1 manifests are a matter of the past"},
+
+	{"auth", false, "there is no authentication yet; put the registry behind a proxy that has it"},
+	{"storage.s3", false, "content is kept in a directory so far; set storage.filesystem.rootdirectory"},
+	{"storage.gcs", false, "content is kept in a directory so far; set storage.filesystem.rootdirectory"},
+	{"storage.azure", false, "content is kept in a directory so far; set storage.filesystem.rootdirectory"},
+	{"storage.inmemory", false, "content is always kept; set storage.filesystem.rootdirectory to a directory that you throw away"},
+	{"proxy", false, "registryd does not mirror another registry"},
+	{"notifications", false, "events are not sent yet"},
+	{"redis", false, "registryd works without Redis so far"},
+	{"middleware", false, "registryd has no middleware to plug in"},
+	{"policy", false, "policies are not supported"},
+	{"http.net", false, "registryd listens on TCP; set http.addr"},
+	{"http.prefix", false, "registryd serves at /v2/; let the proxy in front take the prefix off"},
+	{"http.tls.clientcas", false, "client certificates are not checked; let a proxy in front do it"},
+	{"http.tls.letsencrypt", false, "certificates are read from files; set http.tls.certificate and http.tls.key"},
+	{"http.tls.ciphersuites", false, "registryd takes Go's choice of cipher suites; http.tls.minimumtls can narrow it"},
+	{"validation.manifests.urls", false, "URLs in layers are not checked"},
+	{"loglevel", false, "it has moved; set log.level"},
+}
+
+// unknown notes a key that the schema does not have.
+func (l *loader) unknown(path, where string) {
+	for _, m := range moved {
+		if below(path, m.path) {
+			if m.harmless {
+				l.warn("%s: %s has no effect, because %s; remove it when you like.", where, m.path, m.why)
+			} else {
+				l.problem("%s: %s is not available, because %s, and remove this key.", where, m.path, m.why)
+			}
+			return
+		}
+	}
+	k := nearest(path)
+	name := k.path
+	if strings.HasPrefix(where, envPrefix) {
+		name += " (" + k.env() + ")"
+	}
+	l.problem("%s: there is no key %s; write the nearest one, %s, or remove it.", where, path, name)
+}
+
+func below(path, section string) bool {
+	return path == section || strings.HasPrefix(path, section+".")
+}

@@ -1,0 +1,25 @@
+package config
+
+import (
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+)
+
+// nearest is the known key that someone who wrote path most likely meant. It compares whole paths and last components, so that both a slip in
+// a section's name and a key put into the wrong section are found.
+func nearest(path string) *key {
+	path = strings.ToLower(path)
+	var best *key
+	var bestDistance, bestWhole int
+	schema.walk(func(k *key) {
+		whole := levenshtein.ComputeDistance(path, k.path)
+		distance := min(whole, levenshtein.ComputeDistance(last(path), k.name))
+		if best == nil || distance < bestDistance || distance == bestDistance && whole < bestWhole {
+			best, bestDistance, bestWhole = k, distance, whole
+		}
+	})
+	return best
+}
+
+func last(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }

@@ -1,0 +1,153 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestValues(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		file string
+		env  string
+		ok   func(Config) bool
+	}{
+		{"bytes", "uploads: {memory: 1GiB}", "", func(c Config) bool { return c.Uploads.Memory == 1<<30 }},
+		{"bytes, decimal", "uploads: {memory: 64MB}", "", func(c Config) bool { return c.Uploads.Memory == 64e6 }},
+		{"plain bytes", "uploads: {memory: 134217728}", "", func(c Config) bool { return c.Uploads.Memory == 128<<20 }},
+		{"duration", "http: {draintimeout: 1h30m}", "", func(c Config) bool { return c.HTTP.DrainTimeout == 90*time.Minute }},
+		{"a number is a text too", "http: {secret: 0123}", "", func(c Config) bool { return string(c.HTTP.Secret.Reveal()) == "0123" }},
+		{"old words for booleans", "storage: {delete: {enabled: off}}", "", func(c Config) bool { return !c.Storage.Delete.Enabled }},
+		{"an empty section", "storage:\n  delete:\nhttp:\n", "", func(c Config) bool { return c.Storage.Delete.Enabled }},
+		{"an empty value", "http:\n  addr:\n  headers:\n", "", func(c Config) bool { return c.HTTP.Addr == "127.0.0.1:5000" }},
+		{"an empty file", "\n", "", func(c Config) bool { return c.HTTP.Addr == "127.0.0.1:5000" }},
+		{"anchors", "http: &x\n  timeouts: {body: 5s}\n  <<: {addr: ':7'}\n", "", func(c Config) bool { return c.HTTP.Addr == ":7" && c.HTTP.Timeouts.Body == 5*time.Second }},
+		{"a list of platforms", "validation: {manifests: {indexes: {platforms: list, platformlist: [{architecture: arm64, os: linux}]}}}", "",
+			func(c Config) bool {
+				return c.Validation.Manifests.Indexes.PlatformList[0] == Platform{"arm64", "linux"}
+			}},
+		{"a list in a variable", "", "REGISTRY_HTTP_HEADERS={A: [b, c]}", func(c Config) bool { return len(c.HTTP.Headers["A"]) == 2 }},
+		{"an entry in a variable", "http: {headers: {A: [b]}}", "REGISTRY_HTTP_HEADERS_X_FRAME_OPTIONS=DENY",
+			func(c Config) bool {
+				return c.HTTP.Headers["X-Frame-Options"][0] == "DENY" && c.HTTP.Headers["A"][0] == "b"
+			}},
+		{"a header with a dot", "http: {headers: {A.b: [c]}}", "", func(c Config) bool { return c.HTTP.Headers["A.b"][0] == "c" }},
+		{"a field in a variable", "", "REGISTRY_LOG_FIELDS_SERVICE=registry", func(c Config) bool { return c.Log.Fields["service"] == "registry" }},
+		{"any case in a variable", "", "REGISTRY_http_Addr=:8", func(c Config) bool { return c.HTTP.Addr == ":8" }},
+		{"an empty variable of a text", "", "REGISTRY_HTTP_DEBUG_ADDR=", func(c Config) bool { return c.HTTP.Debug.Addr == "" }},
+		{"an empty variable of a boolean", "", "REGISTRY_STORAGE_DELETE_ENABLED=", func(c Config) bool { return c.Storage.Delete.Enabled }},
+		{"the file's own variable", "", "REGISTRY_CONFIGURATION_PATH=/none", func(c Config) bool { return true }},
+		{"podman's variable", "", "REGISTRY_AUTH_FILE=/root/auth.json", func(c Config) bool { return true }},
+	}
+	for _, variable := range []string{"REGISTRY_SERVICE_HOST=10.0.0.1", "REGISTRY_SERVICE_PORT=5000", "REGISTRY_SERVICE_PORT_HTTP=5000", "REGISTRY_PORT=tcp://10.0.0.1:5000",
+		"REGISTRY_PORT_5000_TCP=tcp://10.0.0.1:5000", "REGISTRY_PORT_5000_TCP_PROTO=tcp", "REGISTRY_PORT_5000_TCP_ADDR=10.0.0.1", "REGISTRY_DEBUG_SERVICE_HOST=10.0.0.2"} {
+		tests = append(tests, struct {
+			name, file, env string
+			ok              func(Config) bool
+		}{"kubernetes: " + variable, "", variable, func(c Config) bool { return c.HTTP.Addr == Default().HTTP.Addr }})
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c, err := from(t, tt.file, tt.env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !tt.ok(c.Config) {
+				t.Errorf("got %+v", c.Config)
+			}
+		})
+	}
+}
+
+func TestProblems(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, file, env, want string }{
+		{"no YAML", "http: [", "", "config.yml is not valid YAML"},
+		{"a key twice", "http:\n  addr: :1\n  addr: :2\n", "", "already defined"},
+		{"a section that is a text", "storage: filesystem", "", "config.yml, line 1: storage must hold keys with values"},
+		{"a file that is a list", "- a", "", "the file must hold keys with values"},
+		{"a value that is a section", "http: {addr: {a: b}}", "", "http.addr holds several values; write a single one"},
+		{"upper case in the file", "HTTP: {addr: ':1'}", "", "there is no key HTTP; write the nearest one, http, or remove it"},
+		{"the wrong section", "rootdirectory: /data", "", "nearest one, storage.filesystem.rootdirectory,"},
+		{"a section in a variable", "", "REGISTRY_STORAGE=filesystem", "set one of those, such as REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY"},
+		{"below a value in a variable", "", "REGISTRY_HTTP_ADDR_PORT=5000", "REGISTRY_HTTP_ADDR_PORT: there is no key http.addr.port"},
+		{"a port", "", "REGISTRY_HTTP_PORT=5000", "there is no key http.port"},
+		{"headers of another shape", "http: {headers: {A: b}}", "", "write it such as {X-Content-Type-Options: [nosniff]}."},
+		{"a header that is none", "http: {headers: {'A b': [c]}}", "", "cannot be a header"},
+		{"no port", "http: {addr: localhost}", "", `http.addr is "localhost"; write an address and a port`},
+		{"a port too high", "http: {addr: ':70000'}", "", "http.addr is"},
+		{"one port for two", "http: {addr: ':5001'}", "", "http.addr (:5001) takes already"},
+		{"a host without scheme", "http: {host: registry.example.com}", "", "such as https://registry.example.com"},
+		{"a key without its certificate", "http: {tls: {key: a.pem}}", "", "http.tls.certificate is missing"},
+		{"too old a TLS", "http: {tls: {minimumtls: tls1.0}}", "", "write one of tls1.2, tls1.3"},
+		{"no time at all", "http: {timeouts: {body: 0s}}", "", "http.timeouts.body must be more than nothing"},
+		{"no size", "uploads: {memory: lots}", "", `uploads.memory is "lots", which is no size`},
+		{"a small manifest", "validation: {manifests: {maxsize: 1MiB}}", "", "validation.manifests.maxsize is 1MiB"},
+		{"a list of nothing", "validation: {manifests: {indexes: {platforms: list}}}", "", "platformlist is empty"},
+		{"the mask", "http: {secret: '********'}", "", "http.secret is the mask"},
+		{"another version", "version: 0.2", "", `version is "0.2"; write 0.1`},
+		{"authentication", "auth: {htpasswd: {realm: a, path: b}}", "", "auth is not available, because there is no authentication yet"},
+		{"authentication in a variable", "", "REGISTRY_AUTH_HTPASSWD_REALM=a", "auth is not available"},
+		{"another store", "storage: {s3: {bucket: a}}", "", "storage.s3 is not available"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := from(t, tt.file, tt.env)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Fatalf("got %v, want one with %q", err, tt.want)
+			}
+			for problem := range strings.Lines(err.Error()) {
+				if !strings.HasSuffix(strings.TrimSpace(problem), ".") {
+					t.Errorf("%q is no sentence", problem)
+				}
+			}
+		})
+	}
+}
+
+func TestSecretsAreNotPrinted(t *testing.T) {
+	t.Parallel()
+	c, err := from(t, "", "REGISTRY_HTTP_SECRET=hunter2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := c.Print(&out); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), mask) {
+		t.Errorf("config print does not show that there is a secret:\n%s", out.String())
+	}
+	fmt.Fprintf(&out, "%v %+v %#v %s %q", c, c, c, c.HTTP.Secret, c.HTTP.Secret)
+	if err := json.NewEncoder(&out).Encode(c); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(out.String(), "hunter2") {
+		t.Errorf("the secret shows in:\n%s", out.String())
+	}
+}
+
+func TestBytesString(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[Bytes]string{0: "0", 1: "1", 1 << 10: "1KiB", 1536 << 10: "1536KiB", 4 << 20: "4MiB", 1 << 30: "1GiB", 2048 << 40: "2048TiB", 1<<20 + 1: "1048577"} {
+		if got := n.String(); got != want {
+			t.Errorf("Bytes(%d) is %q, want %q", int64(n), got, want)
+		}
+	}
+}
+
+func TestLoopback(t *testing.T) {
+	t.Parallel()
+	for addr, want := range map[string]bool{"127.0.0.1:5000": true, "[::1]:5000": true, "localhost:5000": true, ":5000": false, "0.0.0.0:5000": false, "10.0.0.1:5000": false} {
+		if Loopback(addr) != want {
+			t.Errorf("Loopback(%q) is %v", addr, !want)
+		}
+	}
+}

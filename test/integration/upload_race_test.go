@@ -1,0 +1,145 @@
+package integration_test
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// together runs both at the same time.
+func together(do ...func()) {
+	var group sync.WaitGroup
+	start := make(chan struct{})
+	for _, f := range do {
+		group.Go(func() { <-start; f() })
+	}
+	close(start)
+	group.Wait()
+}
+
+// TestTwoPatchesAtOnce goes on from one token in two ways at once. Any of them may win, both may: but what is served under a digest has that digest.
+func TestTwoPatchesAtOnce(t *testing.T) {
+	each(t, func(r *registry) {
+		for round := range 100 {
+			var before []byte
+			location := r.begin("a")
+			if round%2 == 1 {
+				before = fmt.Appendf(nil, "before %d ", round)
+				location = r.do("PATCH", location, body(before)).want(http.StatusAccepted).location()
+			}
+			contents := [2][]byte{}
+			for i := range contents {
+				contents[i] = append(append([]byte{}, before...), noise(1000+round*i, uint64(2*round+i))...)
+			}
+			won := [2]bool{}
+			push := func(i int) func() {
+				return func() { won[i] = r.finishes(location, contents[i], len(before)) }
+			}
+			together(push(0), push(1))
+			if !won[0] && !won[1] {
+				r.Fatalf("round %d: both lost", round)
+			}
+			for i, content := range contents {
+				if won[i] {
+					r.holds("a", sha256(content), content)
+				} else {
+					r.lacksBlob("a", sha256(content))
+				}
+			}
+		}
+	})
+}
+
+// finishes sends what is left of content and closes the upload, and says whether that worked. It may run beside the test.
+func (r *registry) finishes(location string, content []byte, from int) bool {
+	a, err := r.try("PATCH", location, body(content[from:]))
+	if err != nil {
+		r.Error(err)
+		return false
+	}
+	switch a.status {
+	case http.StatusAccepted:
+	case http.StatusRequestedRangeNotSatisfiable, http.StatusNotFound:
+		return false
+	default:
+		r.Errorf("PATCH: %d %s", a.status, a.body)
+		return false
+	}
+	if a, err = r.try("PUT", closing(a.header.Get("Location"), sha256(content))); err != nil {
+		r.Error(err)
+		return false
+	}
+	switch a.status {
+	case http.StatusCreated:
+		return true
+	case http.StatusNotFound, http.StatusRequestedRangeNotSatisfiable:
+	default:
+		r.Errorf("PUT: %d %s", a.status, a.body)
+	}
+	return false
+}
+
+// TestTwoPutsAtOnce closes one upload twice at the same time, with and without a last body, through two nodes where the store allows it.
+func TestTwoPutsAtOnce(t *testing.T) {
+	each(t, func(r *registry) {
+		for round := range 40 {
+			size := []int{1000, 150_000}[round%2]
+			content := noise(size, uint64(round))
+			split := []int{0, size / 2, size}[round%3]
+			location := r.begin("a")
+			if split > 0 {
+				location = r.do("PATCH", location, body(content[:split])).want(http.StatusAccepted).location()
+			}
+			var answers [2]*answer
+			var errs [2]error
+			put := func(i int) func() {
+				return func() { answers[i], errs[i] = r.try("PUT", closing(location, sha256(content)), body(content[split:])) }
+			}
+			together(put(0), put(1))
+			created := 0
+			for i, a := range answers {
+				if errs[i] != nil {
+					r.Fatal(errs[i])
+				}
+				switch a.status {
+				case http.StatusCreated:
+					created++
+				case http.StatusNotFound, http.StatusRequestedRangeNotSatisfiable:
+				default:
+					r.Errorf("round %d: %d %s", round, a.status, a.body)
+				}
+			}
+			if created == 0 {
+				r.Errorf("round %d: none succeeded: %d %d", round, answers[0].status, answers[1].status)
+			}
+			r.holds("a", sha256(content), content)
+		}
+	})
+}
+
+// TestSamePushAtOnce pushes one blob from many clients at once, to several repositories, under two digests.
+func TestSamePushAtOnce(t *testing.T) {
+	each(t, func(r *registry) {
+		content := noise(150_000, 1)
+		var all []func()
+		for i := range 8 {
+			all = append(all, func() {
+				d := []digest.Digest{sha256(content), sha512(content)}[i/4]
+				a, err := r.try("POST", fmt.Sprintf("/v2/repo%d/blobs/uploads/?digest=%s", i%2, d), body(content))
+				if err != nil {
+					r.Error(err)
+				} else if a.status != http.StatusCreated {
+					r.Errorf("%d %s", a.status, a.body)
+				}
+			})
+		}
+		together(all...)
+		for _, name := range []string{"repo0", "repo1"} {
+			r.holds(name, sha256(content), content)
+			r.holds(name, sha512(content), content)
+		}
+	})
+}
