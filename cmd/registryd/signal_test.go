@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,8 +12,8 @@ import (
 	"testing"
 )
 
-// uploading is a PATCH of ten bytes of which five are there, seen by the node.
-func uploading(t *testing.T, n *node) (c net.Conn, answers *bufio.Reader) {
+// uploading is a PATCH of ten bytes of which five are there, seen by the node; path is where it goes on.
+func uploading(t *testing.T, n *node) (c net.Conn, answers *bufio.Reader, path string) {
 	t.Helper()
 	resp, err := http.Post("http://"+n.addr+"/v2/a/blobs/uploads/", "", nil)
 	if err != nil {
@@ -33,7 +34,7 @@ func uploading(t *testing.T, n *node) (c net.Conn, answers *bufio.Reader) {
 		t.Fatalf("the upload does not start: %v, %v", resp, err)
 	}
 	write(t, c, "01234")
-	return c, answers
+	return c, answers, at.RequestURI()
 }
 
 func write(t *testing.T, c net.Conn, text string) {
@@ -53,7 +54,7 @@ func terminate(t *testing.T, cmd *exec.Cmd) {
 func TestSIGTERMLetsAnUploadFinish(t *testing.T) {
 	t.Parallel()
 	n, cmd := spawn(t, nil, quiet(t.TempDir())...)
-	c, answers := uploading(t, n)
+	c, answers, _ := uploading(t, n)
 	terminate(t, cmd)
 	n.until(t, "draining")
 	write(t, c, "56789")
@@ -71,7 +72,7 @@ func TestAfterTheGracePeriodAnUploadIsKept(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
 	n, cmd := spawn(t, []string{"REGISTRY_HTTP_DRAINTIMEOUT=10ms"}, quiet(data)...)
-	_, answers := uploading(t, n)
+	_, answers, path := uploading(t, n)
 	terminate(t, cmd)
 	n.until(t, "registryd has stopped")
 	if err := cmd.Wait(); err != nil {
@@ -84,6 +85,15 @@ func TestAfterTheGracePeriodAnUploadIsKept(t *testing.T) {
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
 		t.Errorf("half an upload was answered with %s", resp.Status)
 	}
+
+	again, _ := start(t, quietEnv, quiet(data)...)
+	if resp, err = http.Get("http://" + again.addr + path); err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusNoContent || resp.Header.Get("Range") != "0-4" {
+		t.Errorf("after a restart: %s, Range: %q", resp.Status, resp.Header.Get("Range"))
+	}
 }
 
 func TestASecondSIGTERMStopsAtOnce(t *testing.T) {
@@ -94,9 +104,7 @@ func TestASecondSIGTERMStopsAtOnce(t *testing.T) {
 	n.until(t, "draining")
 	terminate(t, cmd)
 	var status *exec.ExitError
-	if err := cmd.Wait(); err == nil {
-		t.Error("drained to the end")
-	} else if status, _ = err.(*exec.ExitError); status == nil || !status.Sys().(syscall.WaitStatus).Signaled() {
-		t.Errorf("ended with %v, want the signal's end", err)
+	if err := cmd.Wait(); !errors.As(err, &status) || status.ExitCode() != exitError {
+		t.Errorf("ended with %v, want exit code %d", err, exitError)
 	}
 }

@@ -6,6 +6,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 	"go.uber.org/zap"
@@ -50,6 +51,7 @@ func New(registry *storage.Registry, tokens uploadtoken.Provider, opts Options) 
 	router.HandleFunc("/v2", h.serve)
 	router.HandleFunc("/v2/*", h.serve)
 	router.NotFound(h.serve)
+	router.MethodNotAllowed(h.serve) // for methods that chi does not know
 	return router
 }
 
@@ -58,8 +60,11 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	route, err := parseRoute(r.Method, r.URL.EscapedPath())
 	x := exchangeOf(r.Context())
 	x.begin(route)
-	if err == nil {
+	switch {
+	case err == nil:
 		err = h.handle(w, r, route)
+	case r.Method == http.MethodOptions && route.kind != routeUnknown:
+		err = h.options(w, route)
 	}
 	if err == nil {
 		return
@@ -102,6 +107,13 @@ func (h *handler) handle(w http.ResponseWriter, r *http.Request, route route) er
 	default:
 		return h.upload(w, r, route)
 	}
+}
+
+// options says which methods an endpoint has (RFC 9110, section 9.3.7). A browser asks this way before it lets a page of another origin in; what it
+// wants to see are the headers that are added to every answer, under a good status.
+func (h *handler) options(w http.ResponseWriter, route route) error {
+	w.Header().Set("Allow", strings.Join(route.kind.allowed(), ", "))
+	return empty(w, http.StatusOK)
 }
 
 // base says that this is a registry.

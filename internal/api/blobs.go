@@ -27,6 +27,9 @@ func (h *handler) getBlob(w http.ResponseWriter, r *http.Request, route route) e
 		}
 		defer blob.Close()
 		content = blob
+		if blob.Size == 0 {
+			r.Header.Del("Range") // net/http would answer `bytes=-1` with the range 0--1; a server may always give the whole
+		}
 	}
 	header := w.Header()
 	header.Set("Content-Type", "application/octet-stream")

@@ -34,7 +34,7 @@ type Options struct {
 	MetricsPath string
 
 	Grace         time.Duration // how long running requests may go on once draining starts
-	Last          time.Duration // how long they have to answer after that; 5s if 0
+	Last          time.Duration // how long they have to answer after that; 15s if 0
 	HeaderTimeout time.Duration // for the headers of a request
 	IdleTimeout   time.Duration // between two requests
 	BodyTimeout   time.Duration // without a byte of a body moving
@@ -56,7 +56,7 @@ type Server struct {
 // New makes a server that does not listen yet.
 func New(opts Options) *Server {
 	if opts.Last == 0 {
-		opts.Last = 5 * time.Second
+		opts.Last = 15 * time.Second
 	}
 	s := &Server{opts: opts, ready: newReadiness(opts.Ping, opts.Log)}
 	s.requests, s.stop = context.WithCancel(context.Background())

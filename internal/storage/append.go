@@ -14,7 +14,7 @@ import (
 )
 
 // finishTime is how long the end of an upload request may take once its client is gone or the node is told to stop.
-const finishTime = 30 * time.Second
+const finishTime = 12 * time.Second
 
 // Chunk is the body of an upload request.
 type Chunk struct {
@@ -126,7 +126,7 @@ var errBody = errors.New("the body was cut off")
 
 // cutOff makes a failure of the client's out of an error of its body.
 func cutOff(err error) error {
-	if errors.Is(err, errBody) {
+	if errors.Is(err, errBody) && !errors.Is(err, context.Canceled) { // a node that stops is not the client's fault
 		return &Error{Code: BlobUploadInvalid, Message: "the body ended too early, ask for the status of the upload and go on from there", Err: err}
 	}
 	return err

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/oklog/ulid/v2"
 	"github.com/opencontainers/go-digest"
 
 	"github.com/registryd/registryd/internal/reference"
@@ -33,9 +34,13 @@ func (k keys) pointer(d digest.Digest) string {
 	return k.root + "/blobs/" + hashed(d) + "/pointer"
 }
 
-// data spreads the ids over 256 folders by their last two characters, which are random.
+// data spreads the ids over 256 folders by their last byte, which is random.
 func (k keys) data(id string) string {
-	return k.dataPrefix() + strings.ToLower(id[len(id)-2:]) + "/" + id
+	parsed, err := ulid.ParseStrict(id)
+	if err != nil {
+		return k.dataPrefix() + "00/" + id // a damaged pointer; there is nothing there
+	}
+	return fmt.Sprintf("%s%02x/%s", k.dataPrefix(), parsed[len(parsed)-1], id)
 }
 
 func (k keys) blobsPrefix() string                { return k.root + "/blobs/" }

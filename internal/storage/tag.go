@@ -21,10 +21,11 @@ type tagRecord struct {
 	MediaType string        `json:"mediaType"`
 	Size      int64         `json:"size"`
 	Time      time.Time     `json:"time"` // when it was set
-	History   []pastTag     `json:"history,omitempty"`
+	History   []TagEvent    `json:"history,omitempty"`
 }
 
-type pastTag struct {
+// TagEvent is one place that a tag pointed to, and since when.
+type TagEvent struct {
 	Digest digest.Digest `json:"digest"`
 	Time   time.Time     `json:"time"`
 }
@@ -36,7 +37,7 @@ func (t *tagRecord) over(want tagRecord) tagRecord {
 	}
 	want.History = t.History
 	if t.Digest != want.Digest {
-		want.History = append([]pastTag{{t.Digest, t.Time}}, t.History...)
+		want.History = append([]TagEvent{{t.Digest, t.Time}}, t.History...)
 		want.History = want.History[:min(len(want.History), historyLength)]
 	}
 	return want
@@ -68,6 +69,18 @@ func (r *Repository) setTag(ctx context.Context, tag reference.Tag, cur stored[t
 		}
 		cur, link = now, again
 	}
+}
+
+// History is where the tag points and pointed, newest first, at most 51 places; ManifestUnknown where there is no such tag.
+func (r *Repository) History(ctx context.Context, tag reference.Tag) ([]TagEvent, error) {
+	cur, err := load[tagRecord](ctx, r.registry.driver, r.keys.tag(tag))
+	if err != nil {
+		return nil, err
+	}
+	if !cur.live() {
+		return nil, manifestUnknown(reference.Reference{Tag: tag})
+	}
+	return append([]TagEvent{{cur.Value.Digest, cur.Value.Time}}, cur.Value.History...), nil
 }
 
 // DeleteTag takes a tag away, at once. The manifest stays.

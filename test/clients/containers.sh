@@ -1,6 +1,13 @@
 # A home of their own for skopeo, podman and buildah: nothing of the user's is read or changed.
 # shellcheck shell=bash
 
+# Root's cache of which blob is where is one for the machine: a mount namespace gives the script its own.
+if ((EUID == 0)); then
+  [[ -n ${OWN_MOUNTS:-} ]] || OWN_MOUNTS=1 exec unshare --mount bash "$0"
+  mkdir -p "$WORK/cache" /var/lib/containers/cache
+  mount --bind "$WORK/cache" /var/lib/containers/cache
+fi
+
 export HOME=$WORK/home TMPDIR=$WORK
 export XDG_RUNTIME_DIR=$WORK/runtime
 export REGISTRY_AUTH_FILE=$WORK/auth.json

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# crane: monolithic uploads of OCI layouts, mounts, indexes, tags, catalog, deletes.
+# crane: uploads by POST, one PATCH, PUT; mounts, indexes, tags, catalog, deletes.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 need crane

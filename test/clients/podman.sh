@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# podman: import, push, pull, manifest lists, search by tags and catalog, mounts of blobs it has seen.
+# podman: streamed uploads while compressing; manifest lists, search by tags and catalog, mounts of blobs it has seen.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/containers.sh"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# skopeo: streamed uploads (POST, one PATCH of unknown length, PUT), conversion, copies, sync, deletes.
+# skopeo: uploads by POST, one PATCH, PUT; conversion, copies, sync, deletes.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/containers.sh"

@@ -43,11 +43,10 @@ func TestBlobRange(t *testing.T) {
 				})
 			}
 			for _, bad := range []string{
-				fmt.Sprintf("bytes=%d-", size), fmt.Sprintf("bytes=%d-%d", size+1, size+9), "bytes=-0", "bytes=9-5", "bytes=x-9", "bytes=", "lines=1-2", "5-9",
+				fmt.Sprintf("bytes=%d-", size), fmt.Sprintf("bytes=%d-%d", size+1, size+9), "bytes=9-5", "bytes=x-9", "lines=1-2", "5-9",
 			} {
 				r.run(fmt.Sprintf("%s of %d", bad, size), func(r *registry) {
-					a := r.do("GET", target, header("Range", bad)).fails
-					a(http.StatusRequestedRangeNotSatisfiable, "RANGE_INVALID")
+					r.do("GET", target, header("Range", bad)).fails(http.StatusRequestedRangeNotSatisfiable, "RANGE_INVALID")
 				})
 			}
 			r.do("GET", target, header("Range", fmt.Sprintf("bytes=%d-", size))).has("Content-Range", fmt.Sprintf("bytes */%d", size)).lacks("ETag")
@@ -94,15 +93,12 @@ func TestBlobRanges(t *testing.T) {
 	})
 }
 
-// TestBlobRangeOfNothing: there is no byte to ask for in an empty blob; it is given whole, as net/http does.
+// TestBlobRangeOfNothing: there is no byte to ask for in an empty blob; it is given whole.
 func TestBlobRangeOfNothing(t *testing.T) {
 	each(t, func(r *registry) {
 		d := r.pushBlob("a", nil)
 		for _, span := range []string{"bytes=0-0", "bytes=0-", "bytes=-5", "bytes=5-9"} {
-			a := r.do("GET", "/v2/a/blobs/"+d.String(), header("Range", span)).is(nil)
-			if a.status != http.StatusOK && a.status != http.StatusRequestedRangeNotSatisfiable {
-				r.Errorf("%s: %d", span, a.status)
-			}
+			r.do("GET", "/v2/a/blobs/"+d.String(), header("Range", span)).want(http.StatusOK).is(nil).lacks("Content-Range")
 		}
 	})
 }

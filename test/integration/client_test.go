@@ -30,10 +30,10 @@ func body[T string | []byte](content T) option {
 }
 
 // streamed sends bytes in chunked transfer coding, as a client does that does not know their number.
-func streamed(content []byte) option { return from(struct{ io.Reader }{bytes.NewReader(content)}) }
-
-func from(content io.Reader) option {
-	return func(req *http.Request) { req.Body, req.ContentLength = io.NopCloser(content), -1 }
+func streamed(content []byte) option {
+	return func(req *http.Request) {
+		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(content)), -1
+	}
 }
 
 func contentRange(value string) option { return header("Content-Range", value) }
@@ -121,7 +121,7 @@ func head(method, target string, lines ...string) string {
 func (a *answer) want(status int) *answer {
 	a.Helper()
 	if a.status != status {
-		a.Fatalf("%s: status %d, want %d; body %.500s", a.what, a.status, status, a.body)
+		a.Fatalf("%s: status %d, want %d; body %.500q", a.what, a.status, status, a.body)
 	}
 	return a
 }

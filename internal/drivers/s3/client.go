@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -29,20 +30,18 @@ const (
 	smallTimeout = 60 * time.Second // for all attempts at a request without a long body
 )
 
-// newClient makes an SDK client. wrap, if not nil, stands around its transport.
-func newClient(ctx context.Context, c Config, wrap func(http.RoundTripper) http.RoundTripper) (*s3.Client, error) {
+func newClient(ctx context.Context, c Config, opts Options) (*s3.Client, error) {
 	transport, err := newTransport(c)
 	if err != nil {
 		return nil, err
 	}
 	var rt http.RoundTripper = transport
-	if wrap != nil {
-		rt = wrap(rt)
+	if opts.Transport != nil {
+		rt = opts.Transport(rt)
 	}
 	options := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRegion(c.Region),
-		awsconfig.WithHTTPClient(&http.Client{Transport: rt}),
-		awsconfig.WithRetryer(newRetryer),
+		awsconfig.WithRetryer(func() aws.Retryer { return newRetryer(opts.MaxBackoff) }),
 		awsconfig.WithAppID("registryd"),
 		// Checksums beyond what an operation demands are not understood everywhere; bytes are hashed before they are committed.
 		awsconfig.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
@@ -56,6 +55,7 @@ func newClient(ctx context.Context, c Config, wrap func(http.RoundTripper) http.
 		return nil, fmt.Errorf("the credentials or settings for S3 cannot be loaded, check storage.s3 and the AWS environment: %w", err)
 	}
 	return s3.NewFromConfig(loaded, func(o *s3.Options) {
+		o.HTTPClient = &http.Client{Transport: attemptCounter{rt}}
 		o.UsePathStyle = c.ForcePathStyle
 		if c.RegionEndpoint != "" {
 			o.BaseEndpoint = aws.String(c.RegionEndpoint)
@@ -68,7 +68,7 @@ func newClient(ctx context.Context, c Config, wrap func(http.RoundTripper) http.
 }
 
 // newRetryer tries again, with jittered backoff, while a budget common to all requests of the client lasts.
-func newRetryer() aws.Retryer {
+func newRetryer(maxBackoff time.Duration) aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = attempts
 		o.MaxBackoff = maxBackoff
@@ -79,7 +79,7 @@ func newRetryer() aws.Retryer {
 	})
 }
 
-func newTransport(c Config) (*http.Transport, error) {
+func newTransport(c Config) (_ *http.Transport, err error) {
 	dialer := &net.Dialer{Timeout: dialTimeout}
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment,
@@ -101,21 +101,31 @@ func newTransport(c Config) (*http.Transport, error) {
 		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: c.SkipVerify},
 		DisableCompression:    true,
 	}
-	if c.CAFile != "" {
-		pem, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("the CA file of storage.s3 cannot be read: %w", err)
+	transport.TLSClientConfig.RootCAs, err = authorities(c.CAFile, os.Getenv("AWS_CA_BUNDLE"))
+	return transport, err
+}
+
+// authorities are the system's and those of the files that are named; nil, which means the system's, when none is.
+func authorities(files ...string) (*x509.CertPool, error) {
+	var pool *x509.CertPool
+	for _, file := range files {
+		if file == "" {
+			continue
 		}
-		pool, err := x509.SystemCertPool()
+		pem, err := os.ReadFile(file)
 		if err != nil {
-			pool = x509.NewCertPool()
+			return nil, fmt.Errorf("the CA file for S3 cannot be read: %w", err)
+		}
+		if pool == nil {
+			if pool, err = x509.SystemCertPool(); err != nil {
+				pool = x509.NewCertPool()
+			}
 		}
 		if !pool.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("the CA file %s holds no certificate in PEM form, name another one", c.CAFile)
+			return nil, fmt.Errorf("the CA file %s holds no certificate in PEM form, name another one", file)
 		}
-		transport.TLSClientConfig.RootCAs = pool
 	}
-	return transport, nil
+	return pool, nil
 }
 
 // movingConn fails when a Write moves nothing for too long. Reads are bounded by the transport, and by movingBody once the headers are there.
@@ -138,4 +148,21 @@ func withContentMD5(o *s3.Options) {
 	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
 		return smithyhttp.AddContentChecksumMiddleware(stack)
 	})
+}
+
+// countAttempts makes a context that counts how often its request was sent.
+func countAttempts(ctx context.Context) (context.Context, *atomic.Int32) {
+	tries := new(atomic.Int32)
+	return context.WithValue(ctx, triesKey{}, tries), tries
+}
+
+type triesKey struct{}
+
+type attemptCounter struct{ next http.RoundTripper }
+
+func (c attemptCounter) RoundTrip(r *http.Request) (*http.Response, error) {
+	if tries, ok := r.Context().Value(triesKey{}).(*atomic.Int32); ok {
+		tries.Add(1)
+	}
+	return c.next.RoundTrip(r)
 }

@@ -67,6 +67,9 @@ func (d *Driver) Commit(ctx context.Context, s drivers.Session) (drivers.Info, e
 	if err != nil {
 		return drivers.Info{}, err
 	}
+	if err := ctx.Err(); err != nil {
+		return drivers.Info{}, err
+	}
 	info := drivers.Info{Key: s.Key, Size: s.Offset, ETag: st.Tail.ETag}
 	if st.Upload != "" {
 		info, err = d.complete(ctx, s, st)
@@ -155,6 +158,12 @@ func (s *state) composite() string {
 // its age.
 func (d *Driver) Abort(ctx context.Context, s drivers.Session) error {
 	st, err := decode(s)
+	if errors.Is(err, drivers.ErrNotFound) {
+		return nil
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
 	if err != nil || st.Upload == "" {
 		return err
 	}

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -51,7 +51,7 @@ func (d *Driver) Open(ctx context.Context, key string, off, n int64) (io.ReadClo
 	ctx, cancel := context.WithCancelCause(ctx)
 	out, err := d.client.GetObject(ctx, in)
 	if err != nil {
-		cancel(nil)
+		defer cancel(nil)
 		if status(err) == http.StatusRequestedRangeNotSatisfiable {
 			return d.openNothing(ctx, key)
 		}
@@ -70,7 +70,7 @@ func (d *Driver) Open(ctx context.Context, key string, off, n int64) (io.ReadClo
 
 // openNothing is for a range that holds no byte, which HTTP cannot ask for.
 func (d *Driver) openNothing(ctx context.Context, key string) (io.ReadCloser, drivers.Info, error) {
-	info, err := d.Stat(context.WithoutCancel(ctx), key)
+	info, err := d.Stat(ctx, key)
 	if err != nil {
 		return nil, info, err
 	}
@@ -78,7 +78,7 @@ func (d *Driver) openNothing(ctx context.Context, key string) (io.ReadCloser, dr
 }
 
 func byteRange(off, n int64) string {
-	if n < 0 {
+	if n < 0 || n > math.MaxInt64-off {
 		return fmt.Sprintf("bytes=%d-", off)
 	}
 	return fmt.Sprintf("bytes=%d-%d", off, off+n-1)
@@ -100,39 +100,6 @@ func status(err error) int {
 		return response.HTTPStatusCode()
 	}
 	return 0
-}
-
-// Put is one PUT.
-func (d *Driver) Put(ctx context.Context, key string, body io.ReadSeeker, cond drivers.Cond) (drivers.Info, error) {
-	if err := drivers.CheckKey(key); err != nil {
-		return drivers.Info{}, err
-	}
-	if cond.IfAbsent && cond.IfMatch != "" {
-		return drivers.Info{}, fmt.Errorf("put %s: both IfAbsent and IfMatch are set", key)
-	}
-	if err := ctx.Err(); err != nil {
-		return drivers.Info{}, err
-	}
-	size, err := remaining(body)
-	if err != nil {
-		return drivers.Info{}, fmt.Errorf("put %s: %w", key, err)
-	}
-	in := &s3.PutObjectInput{Bucket: &d.config.Bucket, Key: d.at(key), Body: body, ContentLength: &size}
-	d.protect(in)
-	if cond.IfAbsent {
-		in.IfNoneMatch = aws.String("*")
-	} else if cond.IfMatch != "" {
-		in.IfMatch = &cond.IfMatch
-	}
-	out, err := d.client.PutObject(ctx, in, unsignedPayload)
-	if err != nil {
-		err = explain(ctx, "put", key, err)
-		if cond.IfMatch != "" && errors.Is(err, drivers.ErrNotFound) {
-			err = fmt.Errorf("put %s: %w", key, drivers.ErrPrecondition) // nothing there has another ETag
-		}
-		return drivers.Info{}, err
-	}
-	return drivers.Info{Key: key, Size: size, ETag: aws.ToString(out.ETag), ModTime: time.Now()}, nil
 }
 
 // protect adds what every new object is to have.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -17,7 +18,6 @@ type Driver struct {
 	client *s3.Client
 	prefix string // of every key in the bucket: empty, or ends in a slash
 	memory *budget
-	http   *http.Client
 }
 
 var _ drivers.Driver = (*Driver)(nil)
@@ -26,6 +26,8 @@ var _ drivers.Driver = (*Driver)(nil)
 type Options struct {
 	// Transport, if set, stands around the HTTP transport: to count, to measure, to break things.
 	Transport func(http.RoundTripper) http.RoundTripper
+
+	MaxBackoff time.Duration // between two attempts at a request; 3s
 }
 
 // Open makes a driver. It talks to nobody yet but, perhaps, whoever gives credentials: see Check.
@@ -33,7 +35,10 @@ func Open(ctx context.Context, config Config, opts Options) (*Driver, error) {
 	if err := config.check(); err != nil {
 		return nil, err
 	}
-	client, err := newClient(ctx, config, opts.Transport)
+	if opts.MaxBackoff == 0 {
+		opts.MaxBackoff = maxBackoff
+	}
+	client, err := newClient(ctx, config, opts)
 	if err != nil {
 		return nil, err
 	}

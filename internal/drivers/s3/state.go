@@ -69,6 +69,9 @@ func decode(session drivers.Session) (*state, error) {
 	if session.Key == "" && len(session.State) == 0 {
 		return s, nil
 	}
+	if err := drivers.CheckKey(session.Key); err != nil {
+		return nil, err
+	}
 	if len(session.State) == 0 || session.State[0] != stateVersion {
 		return nil, fmt.Errorf("the state of upload %s is of an unknown version: %w", session.Key, drivers.ErrNotFound)
 	}

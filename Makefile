@@ -1,0 +1,60 @@
+# What is done often. `make help` lists it.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+TESTTIMEOUT ?= 4m
+FUZZTIME    ?= 60s
+
+.PHONY: help
+help: ## List the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target what; do printf '  %-13s %s\n' "$$target" "$$what"; done
+
+.PHONY: run
+run: build ## Build and serve on 127.0.0.1:5000, with data in ./registry-data (more: make run ARGS="--addr :5000")
+	./bin/registryd serve $(ARGS)
+
+.PHONY: build
+build: ## Build bin/registryd, one static file
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/registryd ./cmd/registryd
+
+.PHONY: test
+test: ## Run all tests with the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race -timeout $(TESTTIMEOUT) ./...
+
+.PHONY: lint
+lint: ## Check formatting, vet, staticcheck, the modules, and known vulnerabilities if their database can be had
+	@unformatted="$$(gofmt -l .)"; \
+	if [ -n "$$unformatted" ]; then echo "These files are not formatted; run gofmt -w on them:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+	@status=0; out="$$($(GO) tool govulncheck ./... 2>&1)" || status=$$?; \
+	if [ $$status -eq 0 ]; then echo "govulncheck: no known vulnerability is reached"; \
+	elif grep -q 'fetching vulnerabilities' <<<"$$out"; then echo "govulncheck was left out: the vulnerability database is out of reach from here."; \
+	else echo "$$out"; exit $$status; fi
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities in what is reached (needs the database of vulnerabilities)
+	$(GO) tool govulncheck ./...
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for a while (FUZZTIME=60s)
+	@grep -roE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's|^(.*)/[^/]+:func (Fuzz.*)|\1 \2|' | sort -u | while read -r dir target; do \
+		echo "$$target in $$dir"; \
+		$(GO) test "$$dir" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x </dev/null; \
+	done
+
+.PHONY: test-clients
+test-clients: build ## Push and pull with docker, podman, skopeo, crane, regctl and helm
+	./test/clients/run.sh
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/registryd/registryd/internal/drivers/fs"
+	"github.com/registryd/registryd/internal/storage"
+)
+
+// errDamage is why fsck ends with exit status 1.
+var errDamage = errors.New("the store is damaged; push what is listed as damage again, or restore it from a backup")
+
+type fsckFlags struct {
+	deep, prune, json bool
+}
+
+func (a *app) fsckCommand() *cobra.Command {
+	var flags fsckFlags
+	cmd := &cobra.Command{
+		Use:   "fsck",
+		Short: "Check the whole store, and remove what is left over in it",
+		Long: "fsck looks at every record and every object: whether each tag has its manifest, each manifest its blobs, each blob its bytes. It may run beside a " +
+			"server, but for --prune with the data in a directory, which needs that server stopped. It exits with 1 if there is damage, with 0 if there is none.",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.fsck(cmd, flags) },
+	}
+	cmd.Flags().BoolVar(&flags.deep, "deep", false, "read all bytes and compare them with their digests")
+	cmd.Flags().BoolVar(&flags.prune, "prune", false, "remove leftovers that are older than a day")
+	cmd.Flags().BoolVar(&flags.json, "json", false, "write one JSON object for each finding, and one for the summary")
+	return cmd
+}
+
+func (a *app) fsck(cmd *cobra.Command, flags fsckFlags) (err error) {
+	c, err := a.load(cmd)
+	if err != nil {
+		return err
+	}
+	directory, err := fs.Open(c.Storage.Filesystem.RootDirectory, fs.Options{ReadOnly: !flags.prune})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, directory.Close()) }()
+
+	bar := newProgress(a.stderr)
+	report := fsckReport{app: a, json: json.NewEncoder(a.stdout)}
+	opts := storage.FsckOptions{Deep: flags.deep, Prune: flags.prune, Progress: bar.set, Finding: report.text}
+	if flags.json {
+		opts.Finding = report.object
+	}
+	opts.Finding = bar.beside(opts.Finding)
+	summary, err := storage.New(directory, storageOptions(c.Config)).Fsck(cmd.Context(), opts)
+	bar.end()
+	if err != nil {
+		return fmt.Errorf("the check could not be finished: %w", err)
+	}
+	report.summary(summary, flags.json)
+	if summary.Damage > 0 {
+		return errDamage
+	}
+	return nil
+}
+
+// fsckReport writes findings, for people or for programs.
+type fsckReport struct {
+	*app
+	json *json.Encoder
+}
+
+func (r fsckReport) text(f storage.Finding) {
+	fmt.Fprintf(r.stdout, "%s: %s: %s", f.Severity, f.Key, f.Message)
+	if f.Size > 0 {
+		fmt.Fprintf(r.stdout, ", %s", humanize.IBytes(uint64(f.Size)))
+	}
+	if f.Age > 0 {
+		fmt.Fprintf(r.stdout, ", %s old", f.Age.Round(time.Second))
+	}
+	if f.Pruned {
+		fmt.Fprint(r.stdout, " (removed)")
+	}
+	fmt.Fprintln(r.stdout)
+}
+
+func (r fsckReport) object(f storage.Finding) { _ = r.json.Encode(f) }
+
+func (r fsckReport) summary(s storage.FsckSummary, asJSON bool) {
+	if asJSON {
+		_ = r.json.Encode(map[string]storage.FsckSummary{"summary": s})
+		return
+	}
+	fmt.Fprintf(r.stdout, "%d repositories, %d manifests, %d tags, %d blobs with %s, %d uploads under way\n",
+		s.Repositories, s.Manifests, s.Tags, s.Blobs, humanize.IBytes(uint64(s.Bytes)), s.Uploads)
+	fmt.Fprintf(r.stdout, "%d damaged, %d left over, of which %d with %s were removed\n", s.Damage, s.Leftovers, s.Pruned, humanize.IBytes(uint64(s.PrunedBytes)))
+}
