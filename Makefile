@@ -53,7 +53,8 @@ fuzz: ## Run each fuzz target for a while (FUZZTIME=60s)
 
 .PHONY: test-clients
 test-clients: build ## Push and pull with docker, podman, skopeo, crane, regctl and helm
-	./test/clients/run.sh
+	./test/clients/install.sh
+	REGISTRYD=$(CURDIR)/bin/registryd ./test/clients/run.sh
 
 .PHONY: clean
 clean: ## Remove what was built
