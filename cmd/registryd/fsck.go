@@ -9,7 +9,6 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
-	"github.com/registryd/registryd/internal/drivers/fs"
 	"github.com/registryd/registryd/internal/storage"
 )
 
@@ -41,11 +40,11 @@ func (a *app) fsck(cmd *cobra.Command, flags fsckFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	directory, err := fs.Open(c.Storage.Filesystem.RootDirectory, fs.Options{ReadOnly: !flags.prune})
+	store, err := openStore(cmd.Context(), c.Config, !flags.prune)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, directory.Close()) }()
+	defer func() { err = errors.Join(err, store.Close()) }()
 
 	bar := newProgress(a.stderr)
 	report := fsckReport{app: a, json: json.NewEncoder(a.stdout)}
@@ -54,7 +53,7 @@ func (a *app) fsck(cmd *cobra.Command, flags fsckFlags) (err error) {
 		opts.Finding = report.object
 	}
 	opts.Finding = bar.beside(opts.Finding)
-	summary, err := storage.New(directory, storageOptions(c.Config)).Fsck(cmd.Context(), opts)
+	summary, err := storage.New(store, storageOptions(c.Config)).Fsck(cmd.Context(), opts)
 	bar.end()
 	if err != nil {
 		return fmt.Errorf("the check could not be finished: %w", err)

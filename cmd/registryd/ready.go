@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -25,7 +26,7 @@ func sayReady(log *zap.Logger, c config.Loaded, main, debug net.Listener, b buil
 	fields := []zap.Field{
 		zap.String("addr", main.Addr().String()),
 		zap.String("try", "docker tag IMAGE "+name+"/NAME:TAG && docker push "+name+"/NAME:TAG"),
-		zap.String("data", c.Storage.Filesystem.RootDirectory),
+		zap.String("data", dataPlace(c.Config)),
 		zap.String("version", b.version),
 	}
 	if debug != nil {
@@ -47,4 +48,16 @@ func pushName(external, addr string) string {
 		host = "localhost"
 	}
 	return net.JoinHostPort(host, port)
+}
+
+// dataPlace says where the content is kept, for people.
+func dataPlace(c config.Config) string {
+	if !inBucket(c) {
+		return c.Storage.Filesystem.RootDirectory
+	}
+	place := "s3://" + c.Storage.S3.Bucket
+	if folder := strings.Trim(c.Storage.S3.RootDirectory, "/"); folder != "" {
+		place += "/" + folder
+	}
+	return place
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/registryd/registryd/internal/api"
 	"github.com/registryd/registryd/internal/config"
-	"github.com/registryd/registryd/internal/drivers/fs"
 	"github.com/registryd/registryd/internal/metrics"
 	"github.com/registryd/registryd/internal/server"
 	"github.com/registryd/registryd/internal/storage"
@@ -54,19 +53,21 @@ func (a *app) serve(ctx context.Context, c config.Loaded) (err error) {
 	if err != nil {
 		return err
 	}
-	root := c.Storage.Filesystem.RootDirectory
-	directory, err := fs.Open(root, fs.Options{})
+	store, err := openStore(ctx, c.Config, false)
 	if err != nil {
 		return errors.Join(err, closeAll(main, debug))
 	}
-	defer func() { err = errors.Join(err, directory.Close()) }()
-	tokens, err := tokenProvider(c.HTTP.Secret, root)
+	defer func() { err = errors.Join(err, store.Close()) }()
+	if err := proveStore(ctx, store); err != nil {
+		return errors.Join(err, closeAll(main, debug))
+	}
+	tokens, err := tokenProvider(c.Config)
 	if err != nil {
 		return errors.Join(err, closeAll(main, debug))
 	}
 
 	reg := metrics.NewRegistry(b.version, b.revision)
-	driver := metrics.Driver(directory, reg)
+	driver := metrics.Driver(store, reg)
 	registry := storage.New(driver, storageOptions(c.Config))
 	srv := server.New(server.Options{
 		Handler:       api.New(registry, tokens, apiOptions(c.Config, log, observer{metrics.NewHTTP(reg)})),
@@ -86,10 +87,14 @@ func (a *app) serve(ctx context.Context, c config.Loaded) (err error) {
 	return err
 }
 
-func tokenProvider(secret config.Secret, root string) (uploadtoken.Provider, error) {
-	text := string(secret.Reveal())
+// tokenProvider takes the secret that is set. A single node makes one and keeps it with its data; nodes that share a bucket must share it.
+func tokenProvider(c config.Config) (uploadtoken.Provider, error) {
+	text := string(c.HTTP.Secret.Reveal())
+	if text == "" && inBucket(c) {
+		return nil, errors.New("http.secret is not set; nodes that share a bucket need the same one, so set it to 32 random bytes, such as `openssl rand -hex 32` prints")
+	}
 	if text == "" {
-		kept, err := keptSecret(root)
+		kept, err := keptSecret(c.Storage.Filesystem.RootDirectory)
 		if err != nil {
 			return nil, err
 		}

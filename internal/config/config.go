@@ -65,6 +65,8 @@ type Timeouts struct {
 // Storage is about where the registry's content is kept.
 type Storage struct {
 	Filesystem  Filesystem  `yaml:"filesystem"`
+	S3          S3          `yaml:"s3"`
+	Redirect    Redirect    `yaml:"redirect"`
 	Delete      Delete      `yaml:"delete"`
 	Maintenance Maintenance `yaml:"maintenance"`
 }
@@ -72,6 +74,36 @@ type Storage struct {
 // Filesystem keeps it in a directory.
 type Filesystem struct {
 	RootDirectory string `yaml:"rootdirectory" doc:"The directory that holds everything; it is made if it is missing."`
+}
+
+// S3 keeps it in a bucket, which any number of nodes share.
+type S3 struct {
+	Bucket         string `yaml:"bucket" doc:"The bucket that holds everything; setting it turns the directory off."`
+	Region         string `yaml:"region" doc:"Its region."`
+	RegionEndpoint string `yaml:"regionendpoint" doc:"URL of a store that is not AWS, such as http://minio:9000."`
+	PublicEndpoint string `yaml:"publicendpoint" doc:"The same as clients reach it, for redirects; empty is regionendpoint."`
+	AccessKey      string `yaml:"accesskey" doc:"With secretkey; empty takes the AWS chain: environment, profile, web identity, instance role."`
+	SecretKey      Secret `yaml:"secretkey" doc:"With accesskey."`
+	SessionToken   Secret `yaml:"sessiontoken" doc:"Of temporary keys."`
+	RootDirectory  string `yaml:"rootdirectory" doc:"The folder of the bucket that holds everything."`
+	ForcePathStyle bool   `yaml:"forcepathstyle" doc:"Name the bucket in the path, not in the host; most stores that are not AWS want that."`
+	Secure         bool   `yaml:"secure" doc:"Use https where regionendpoint names no scheme."`
+	SkipVerify     bool   `yaml:"skipverify" doc:"Take any certificate; for trials only."`
+	CAFile         string `yaml:"cafile" doc:"PEM file of a certificate authority to trust besides the system's."`
+	Encrypt        bool   `yaml:"encrypt" doc:"Have the store encrypt what is written."`
+	KeyID          string `yaml:"keyid" doc:"The KMS key to encrypt with; empty takes the store's own."`
+	StorageClass   string `yaml:"storageclass" doc:"Storage class of what is written, such as STANDARD_IA."`
+	ChunkSize      Bytes  `yaml:"chunksize" doc:"Size of the parts of a large upload, from 5MiB."`
+	UniformParts   bool   `yaml:"uniformparts" doc:"Make all parts but the last of one size, as Cloudflare R2 wants them."`
+	Accelerate     bool   `yaml:"accelerate" doc:"Use AWS transfer acceleration."`
+	UseDualStack   bool   `yaml:"usedualstack" doc:"Use AWS endpoints that speak IPv6 too."`
+	UseFIPS        bool   `yaml:"usefipsendpoint" doc:"Use AWS endpoints that are FIPS 140 validated."`
+	UserAgent      string `yaml:"useragent" doc:"User-Agent of the requests to the store."`
+}
+
+// Redirect sends clients to the store for blobs.
+type Redirect struct {
+	Disable bool `yaml:"disable" doc:"Serve blobs through registryd; false answers with a short-lived URL of the store, which clients must reach."`
 }
 
 // Delete is about the DELETE routes.
@@ -131,7 +163,12 @@ func Default() Config {
 			Debug:        Debug{Addr: "127.0.0.1:5001", Prometheus: Prometheus{Enabled: true, Path: "/metrics"}},
 			Timeouts:     Timeouts{Header: 10 * time.Second, Idle: 2 * time.Minute, Body: time.Minute},
 		},
-		Storage:    Storage{Filesystem: Filesystem{RootDirectory: "./registry-data"}, Delete: Delete{Enabled: true}},
+		Storage: Storage{
+			Filesystem: Filesystem{RootDirectory: "./registry-data"},
+			S3:         S3{Region: "us-east-1", Secure: true, ChunkSize: 16 << 20},
+			Redirect:   Redirect{Disable: true},
+			Delete:     Delete{Enabled: true},
+		},
 		Uploads:    Uploads{TTL: 12 * time.Hour, Memory: 256 << 20},
 		Validation: Validation{Manifests: Manifests{MaxSize: 4 << 20, Indexes: Indexes{Platforms: "all"}}},
 	}

@@ -41,6 +41,14 @@ func (l *loader) validate(c Config) {
 	l.check("http.timeouts.body", c.HTTP.Timeouts.Body > 0, "must be more than nothing; write a duration such as 60s")
 
 	l.check("storage.filesystem.rootdirectory", c.Storage.Filesystem.RootDirectory != "", "is empty; name a directory, such as ./registry-data")
+	s3 := c.Storage.S3
+	l.check("storage.s3.bucket", s3.Bucket != "" || s3.RegionEndpoint == "" && s3.AccessKey == "" && s3.SecretKey == "", "is empty; name the bucket, or remove storage.s3")
+	l.check("storage.s3.bucket", s3.Bucket == "" || c.Storage.Filesystem == Default().Storage.Filesystem,
+		"is set beside storage.filesystem.rootdirectory; remove one of them, since content is kept in one place")
+	l.check("storage.s3.secretkey", (s3.AccessKey == "") == (s3.SecretKey == ""), "and storage.s3.accesskey go together; set both, or neither to use the AWS chain")
+	l.check("storage.s3.secretkey", string(s3.SecretKey) != mask, "is the mask that config print shows; write the secret itself")
+	l.check("storage.s3.chunksize", s3.ChunkSize >= 5<<20 && s3.ChunkSize <= 5<<30, "is %s; write a size from 5MiB to 5GiB", s3.ChunkSize)
+	l.check("storage.s3.chunksize", s3.Bucket == "" || 2*s3.ChunkSize <= c.Uploads.Memory, "is %s; write at most half of uploads.memory (%s)", s3.ChunkSize, c.Uploads.Memory)
 	l.check("uploads.ttl", c.Uploads.TTL >= time.Minute && c.Uploads.TTL < 24*time.Hour, "is %s; write a duration from 1m to just under 24h", shortDuration(c.Uploads.TTL))
 	l.check("uploads.memory", c.Uploads.Memory >= 32<<20, "is %s; write 32MiB or more, or uploads would wait for each other", c.Uploads.Memory)
 

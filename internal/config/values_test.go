@@ -74,7 +74,7 @@ func TestProblems(t *testing.T) {
 		{"a file that is a list", "- a", "", "the file must hold keys with values"},
 		{"a value that is a section", "http: {addr: {a: b}}", "", "http.addr holds several values; write a single one"},
 		{"upper case in the file", "HTTP: {addr: ':1'}", "", "there is no key HTTP; write the nearest one, http, or remove it"},
-		{"the wrong section", "rootdirectory: /data", "", "nearest one, storage.filesystem.rootdirectory,"},
+		{"the wrong section", "rootdirectory: /data", "", "nearest one, storage.s3.rootdirectory,"},
 		{"a section in a variable", "", "REGISTRY_STORAGE=filesystem", "set one of those, such as REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY"},
 		{"below a value in a variable", "", "REGISTRY_HTTP_ADDR_PORT=5000", "REGISTRY_HTTP_ADDR_PORT: there is no key http.addr.port"},
 		{"a port", "", "REGISTRY_HTTP_PORT=5000", "there is no key http.port"},
@@ -94,7 +94,12 @@ func TestProblems(t *testing.T) {
 		{"another version", "version: 0.2", "", `version is "0.2"; write 0.1`},
 		{"authentication", "auth: {htpasswd: {realm: a, path: b}}", "", "auth is not available, because there is no authentication yet"},
 		{"authentication in a variable", "", "REGISTRY_AUTH_HTPASSWD_REALM=a", "auth is not available"},
-		{"another store", "storage: {s3: {bucket: a}}", "", "storage.s3 is not available"},
+		{"another store", "storage: {gcs: {bucket: a}}", "", "storage.gcs is not available"},
+		{"two stores", "storage: {s3: {bucket: a}, filesystem: {rootdirectory: /data}}", "", "content is kept in one place"},
+		{"half a key pair", "storage: {s3: {bucket: a, accesskey: b}}", "", "go together"},
+		{"no bucket", "storage: {s3: {regionendpoint: 'http://minio:9000'}}", "", "name the bucket"},
+		{"parts too small", "storage: {s3: {bucket: a, chunksize: 1MiB}}", "", "from 5MiB to 5GiB"},
+		{"parts too large for the memory", "storage: {s3: {bucket: a, chunksize: 200MiB}}", "", "at most half of uploads.memory"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

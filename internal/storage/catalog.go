@@ -53,7 +53,8 @@ func (r *Repository) Tags(ctx context.Context, after string, n int) (tags []stri
 	return tags, more, err
 }
 
-// listLeaves gives the last parts of the first n live keys below prefix. Reading one leaf more than asked for tells whether there are more.
+// listLeaves gives the last parts of the first n live keys below prefix. A page with one leaf more than asked for tells for sure whether there are more;
+// where pages are not that long, more may announce a page that turns out empty.
 func listLeaves(ctx context.Context, objects drivers.Objects, prefix, after string, n int) (leaves []string, more bool, err error) {
 	leaves = []string{}
 	for n > 0 {
@@ -72,6 +73,9 @@ func listLeaves(ctx context.Context, objects drivers.Objects, prefix, after stri
 		}
 		if after = page.Next; after == "" {
 			break
+		}
+		if len(leaves) == n {
+			return leaves, true, nil
 		}
 	}
 	return leaves, false, nil

@@ -14,6 +14,9 @@ import (
 // DefaultRoot is where the keys begin, as in CNCF Distribution, whose stores open in place.
 const DefaultRoot = "docker/registry/v2"
 
+// CheckFolder is where a store may be tried out: nothing else stands there.
+const CheckFolder = DefaultRoot + "/meta/check"
+
 // keys builds every key there is, below its root:
 //
 //	blobs/<alg>/<2 hex>/<hex>/pointer                                            where a blob's bytes are, and in which state

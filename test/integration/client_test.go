@@ -79,11 +79,15 @@ func (r *registry) try(method, target string, options ...option) (*answer, error
 
 func read(t testing.TB, what string, resp *http.Response) (*answer, error) {
 	defer resp.Body.Close()
-	content, err := io.ReadAll(resp.Body)
+	var content bytes.Buffer
+	if resp.ContentLength > 0 && !strings.HasPrefix(what, http.MethodHead) {
+		content.Grow(int(resp.ContentLength) + bytes.MinRead) // growing by doubling is most of the work with a large blob
+	}
+	_, err := content.ReadFrom(resp.Body)
 	if len(what) > 160 { // a token says nothing
 		what = what[:80] + "..." + what[len(what)-80:]
 	}
-	return &answer{TB: t, what: what, status: resp.StatusCode, header: resp.Header, body: content, length: resp.ContentLength}, err
+	return &answer{TB: t, what: what, status: resp.StatusCode, header: resp.Header, body: content.Bytes(), length: resp.ContentLength}, err
 }
 
 // raw sends bytes as they are and says no more: the server reads an end there, whatever was promised.

@@ -118,15 +118,11 @@ func TestEndpoints(t *testing.T) {
 		off := r.beside(deletesOff)
 		for _, c := range endpointCases {
 			r.run(fmt.Sprintf("%s %s %s %d", c.id, c.method, c.path, c.status), func(r *registry) {
-				path := c.path
-				if strings.Contains(path, "{upload}") {
-					path = strings.Replace(path, "{upload}", r.begin("team/app"), 1)
-				}
-				path = strings.NewReplacer(
+				path := strings.NewReplacer(
 					"{deletes off}", off.url, "{name}", "team/app", "{nobody}", "team/nobody", "{tag}", "latest", "{manifest}", manifest,
-					"{blob}", sha256([]byte("layer of team/app")).String(), "{unknown}", sha256([]byte("unknown")).String(),
+					"{upload}", r.begin("team/app"), "{blob}", sha256([]byte("layer of team/app")).String(), "{unknown}", sha256([]byte("unknown")).String(),
 					"{new}", sha256([]byte("new")).String(),
-				).Replace(path)
+				).Replace(c.path)
 				a := r.do(c.method, path, append(slices.Clone(c.options), func(req *http.Request) {
 					switch req.Header.Get("Body") {
 					case "{document}":

@@ -82,7 +82,7 @@ func (r *registry) finishes(location string, content []byte, from int) bool {
 	return false
 }
 
-// TestTwoPutsAtOnce closes one upload twice at the same time, with and without a last body, through two nodes where the store allows it.
+// TestTwoPutsAtOnce closes one upload twice at the same time, with and without a last body.
 func TestTwoPutsAtOnce(t *testing.T) {
 	each(t, func(r *registry) {
 		for round := range 40 {

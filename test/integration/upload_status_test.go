@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestStatus asks where an upload stands (end-13), of a node that has seen nothing of it.
+// TestStatus asks where an upload stands (end-13), and goes on with the Location it is given.
 func TestStatus(t *testing.T) {
 	each(t, func(r *registry) {
 		first := r.begin("a")

@@ -12,11 +12,11 @@ import (
 
 func TestFaultyContract(t *testing.T) {
 	t.Parallel()
-	Run(t, func(t *testing.T) *Harness {
+	run(t, func(t *testing.T) *Harness {
 		h := openFake(t)
 		h.Driver = NewFaulty(h.Driver, nil)
 		return h
-	})
+	}, []group{{"objects", objectTests}, {"conditions", conditionTests}, {"list", listTests}, {"forks", forkTests}, {"cancel", cancelTests}, {"faults", faultTests}})
 }
 
 func TestFaultyOutcomes(t *testing.T) {

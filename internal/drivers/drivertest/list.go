@@ -158,6 +158,9 @@ func allKeys(k *kit, opts drivers.ListOptions) (all []string, err error) {
 		if page.Next == "" {
 			return all, nil
 		}
+		if page.Next <= opts.After {
+			return nil, fmt.Errorf("list %+v leads on to %q", opts, page.Next)
+		}
 		opts.After = page.Next
 	}
 }

@@ -29,10 +29,7 @@ type Fault struct {
 
 // Run holds the driver that open gives against the contract. Tests run in parallel, each with a harness of its own.
 func Run(t *testing.T, open func(t *testing.T) *Harness) {
-	for _, g := range []struct {
-		name  string
-		tests []test
-	}{
+	run(t, open, []group{
 		{"keys", keyTests},
 		{"objects", objectTests},
 		{"conditions", conditionTests},
@@ -41,7 +38,21 @@ func Run(t *testing.T, open func(t *testing.T) *Harness) {
 		{"forks", forkTests},
 		{"cancel", cancelTests},
 		{"faults", faultTests},
-	} {
+	})
+}
+
+type group struct {
+	name  string
+	tests []test
+}
+
+type test struct {
+	name string
+	run  func(k *kit)
+}
+
+func run(t *testing.T, open func(t *testing.T) *Harness, groups []group) {
+	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {
 			t.Parallel()
 			for _, c := range g.tests {
@@ -53,9 +64,4 @@ func Run(t *testing.T, open func(t *testing.T) *Harness) {
 			}
 		})
 	}
-}
-
-type test struct {
-	name string
-	run  func(k *kit)
 }

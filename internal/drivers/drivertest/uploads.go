@@ -134,6 +134,7 @@ var uploadTests = []test{
 		k.wantAbsent(s.Key)
 	}},
 	{"a large upload", large},
+	{"what was dropped does not come back as something else", dropped},
 }
 
 // large uploads so much that saved is called, and looks at all that this brings with it.
@@ -169,6 +170,31 @@ func large(k *kit) {
 	k.commit(fork, io.MultiReader(content(1, saved[0].Offset), content(2, 1000)))
 	k.must(k.d.Delete(k.Context(), fork.Key))
 	k.commit(end, content(1, size))
+}
+
+// dropped discards an append of which some was saved, and appends other bytes in its place.
+func dropped(k *kit) {
+	const more = drivers.SaveInterval + drivers.SaveInterval/4
+	var saved []drivers.Session
+	s := k.append(drivers.Session{}, "up/0", 1, 1000)
+	got, err := k.d.Append(k.Context(), s, "up/1", &stream{id: 2, to: more, err: drivers.ErrDiscard}, func(s drivers.Session) error {
+		saved = append(saved, s)
+		return nil
+	})
+	k.wantErr("append", err, drivers.ErrDiscard)
+	k.isAt(got, 1, 1000)
+	instead := k.appendAs(s, "up/2", 3, more)
+	for _, old := range saved {
+		_, err := k.d.Commit(k.Context(), old)
+		switch {
+		case errors.Is(err, drivers.ErrNotFound), errors.Is(err, drivers.ErrPrecondition):
+		case err != nil:
+			k.Fatal(err)
+		default:
+			k.holds(old.Key, forked(1000, 2, old.Offset-1000)())
+		}
+	}
+	k.commit(instead, forked(1000, 3, more)())
 }
 
 // gone checks that nothing can be done with s any more.

@@ -2,10 +2,12 @@ package fs
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -191,4 +193,31 @@ func TestCommitOfAnOlderSessionCopiesNothing(t *testing.T) {
 	if info, err := d.Commit(t.Context(), older); err != nil || info.Size != 1<<20 {
 		t.Errorf("commit gave %+v, %v", info, err)
 	}
+}
+
+// Put makes the folders that Delete takes away at the same time.
+func TestPutMeetsPrune(t *testing.T) {
+	t.Parallel()
+	calls := systemCalls()
+	calls.sync = func(*os.File) error { return nil } // to meet more often
+	d, err := open(t.TempDir(), Options{}, calls)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeDriver(t, d)
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			key := fmt.Sprintf("a/b/c/d/e/%d", i)
+			for range 100 {
+				if _, err := d.Put(t.Context(), key, strings.NewReader("x"), drivers.Cond{IfAbsent: true}); err != nil {
+					t.Error(err)
+				}
+				if err := d.Delete(t.Context(), key); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -101,9 +101,13 @@ func listAll(t *testing.T, d *Driver, opts drivers.ListOptions) (all []string) {
 			t.Fatalf("list %+v gave %q and then %q", opts, items, page.Next)
 		}
 		all = append(all, items...)
-		if opts.After = page.Next; opts.After == "" {
+		if page.Next == "" {
 			return all
 		}
+		if page.Next <= opts.After {
+			t.Fatalf("list %+v leads on to %q", opts, page.Next)
+		}
+		opts.After = page.Next
 	}
 }
 

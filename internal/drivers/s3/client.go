@@ -57,6 +57,13 @@ func newClient(ctx context.Context, c Config, opts Options) (*s3.Client, error) 
 	return s3.NewFromConfig(loaded, func(o *s3.Options) {
 		o.HTTPClient = &http.Client{Transport: attemptCounter{rt}}
 		o.UsePathStyle = c.ForcePathStyle
+		o.UseAccelerate = c.Accelerate
+		if c.UseDualStack {
+			o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateEnabled
+		}
+		if c.UseFIPS {
+			o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateEnabled
+		}
 		if c.RegionEndpoint != "" {
 			o.BaseEndpoint = aws.String(c.RegionEndpoint)
 		}

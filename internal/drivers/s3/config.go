@@ -35,6 +35,9 @@ type Config struct {
 	Memory         int64  // bytes that all uploads of this process may hold together; 256 MiB
 	PublicEndpoint string // RegionEndpoint as clients reach it, for presigned URLs
 	UserAgent      string
+	Accelerate     bool // AWS transfer acceleration
+	UseDualStack   bool // AWS endpoints with IPv6
+	UseFIPS        bool // AWS endpoints that are FIPS 140 validated
 }
 
 // check fills in what is not set and says what cannot be.

@@ -22,6 +22,9 @@ func (d *Driver) List(ctx context.Context, opts drivers.ListOptions) (drivers.Pa
 	if opts.Delimiter != "" && opts.Delimiter != "/" {
 		return drivers.Page{}, fmt.Errorf("list %s: the delimiter %q is not supported", opts.Prefix, opts.Delimiter)
 	}
+	if !isPrefix(opts.Prefix) {
+		return drivers.Page{}, ctx.Err() // some stores refuse to look for what cannot be there
+	}
 	ctx, cancel := context.WithTimeout(ctx, smallTimeout)
 	defer cancel()
 	limit := int32(maxList)
@@ -58,7 +61,8 @@ func (d *Driver) List(ctx context.Context, opts drivers.ListOptions) (drivers.Pa
 			page.Groups = append(page.Groups, prefix)
 		}
 	}
-	if aws.ToBool(out.IsTruncated) {
+	// A full page may be the last one; MinIO says of some that they are when they are not.
+	if full := len(out.Contents)+len(out.CommonPrefixes) >= int(limit); full || aws.ToBool(out.IsTruncated) {
 		if last == "" {
 			return drivers.Page{}, fmt.Errorf("list %s: the store cut off an empty page", opts.Prefix)
 		}
@@ -67,8 +71,23 @@ func (d *Driver) List(ctx context.Context, opts drivers.ListOptions) (drivers.Pa
 	return page, nil
 }
 
-// startAfter leaves out the rest of the group that After stands in.
+// isPrefix says whether a key may begin like that.
+func isPrefix(s string) bool {
+	return s == "" || drivers.CheckKey(s) == nil || drivers.CheckKey(s+"x") == nil
+}
+
+// startAfter leaves out the rest of the group that After stands in. A byte that no key can hold, on which stores choke, is replaced by what leads to the
+// same place.
 func startAfter(opts drivers.ListOptions) string {
+	for i := range len(opts.After) {
+		if c := opts.After[i]; c < ' ' {
+			opts.After = opts.After[:i]
+			break
+		} else if c > '~' {
+			opts.After = opts.After[:i] + behindGroup
+			break
+		}
+	}
 	if opts.Delimiter == "" {
 		return opts.After
 	}
