@@ -36,7 +36,7 @@ func (k *kit) eachFault(fn func(f *trial)) (last *trial) {
 			k.Fatal("there is no end of steps")
 		}
 	}
-	if last.fault.Step == 1 {
+	if last.fault.Step == 1 && !k.h.Direct { // what takes no request cannot fail
 		k.Fatal("no fault ever happened")
 	}
 	return last
@@ -77,6 +77,9 @@ func (f *trial) mineOrRetry(key, body string, err error) {
 // wantBoth checks that the faults of conditional writes came in both kinds.
 func (f *trial) wantBoth() {
 	f.k.Helper()
+	if f.k.h.Direct && f.done+f.already == 0 {
+		return
+	}
 	if f.done == 0 || f.already == 0 {
 		f.k.Fatalf("of the retries %d found the write undone and %d done: the faults do not come in pairs", f.done, f.already)
 	}
@@ -97,8 +100,10 @@ func (k *kit) whole(key, body string) {
 // nothingBut checks what the store holds, and empties it.
 func (k *kit) nothingBut(want ...string) {
 	k.Helper()
-	if got := k.keys(drivers.ListOptions{}); !slices.Equal(got, want) {
+	got := k.keys(drivers.ListOptions{})
+	superseded := func(key string) bool { return k.h.Direct && !slices.Contains(want, key) }
+	if !slices.Equal(slices.DeleteFunc(slices.Clone(got), superseded), want) {
 		k.Fatalf("the store holds %q, want %q", got, want)
 	}
-	k.must(k.d.Delete(k.Context(), want...))
+	k.must(k.d.Delete(k.Context(), got...))
 }

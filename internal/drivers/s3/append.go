@@ -159,9 +159,7 @@ func (a *appender) part(number int, mark []byte) error {
 			return err
 		}
 	}
-	if a.state.Tail.Key != "" {
-		a.dropped = append(a.dropped, a.state.Tail.Key)
-	}
+	a.drop(a.state.Tail.Key)
 	item := &item{number: number, end: a.off, mark: mark, dropped: a.dropped, body: a.take()}
 	item.size = item.body.total()
 	a.state.Tail, a.dropped, a.number = tail{}, nil, number
@@ -211,11 +209,17 @@ func (a *appender) putTail(key string) error {
 	if err != nil {
 		return err
 	}
-	if a.state.Tail.Key != "" {
-		a.dropped = append(a.dropped, a.state.Tail.Key)
-	}
+	a.drop(a.state.Tail.Key)
 	a.state.Tail = tail{Key: key, Size: b.total(), ETag: info.ETag}
 	return nil
+}
+
+// drop notes a tail that is of no use any more. One that stands at the key of the session this call began with is left alone: that session may be committed
+// by somebody else, and then the tail is a blob. Unless it is, it is found by its age.
+func (a *appender) drop(key string) {
+	if key != "" && key != a.from.Key {
+		a.dropped = append(a.dropped, key)
+	}
 }
 
 // finish makes the rest durable when src has ended with srcErr, and gives the session at its end.
@@ -226,9 +230,16 @@ func (a *appender) finish(number int, mark []byte, srcErr error) (drivers.Sessio
 	var err error
 	switch total := a.state.Tail.Size + a.size; {
 	case a.off == a.from.Offset && a.from.Key != "": // nothing was read
-	case a.state.Upload == "":
+	case a.state.Upload == "" && a.from.Key == "":
 		err = a.putTail(a.fresh)
 		a.key = a.fresh
+	case a.state.Upload == "":
+		// A second Append: from here on there are tails that can be removed, where growing objects would be left behind.
+		if err = a.create(); err == nil && a.plan.enough(number, total) {
+			err = a.part(number, mark)
+		} else if err == nil {
+			err = a.putTail(a.extraKey())
+		}
 	case total == 0:
 	case a.plan.enough(number, total):
 		err = a.part(number, mark)

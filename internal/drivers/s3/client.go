@@ -81,7 +81,7 @@ func newRetryer(maxBackoff time.Duration) aws.Retryer {
 		o.MaxBackoff = maxBackoff
 		o.Retryables = append(o.Retryables, retry.RetryableErrorCode{Codes: map[string]struct{}{
 			"ConditionalRequestConflict": {}, "SlowDownRead": {}, "SlowDownWrite": {}, "OperationAborted": {},
-			"XMinioServerNotInitialized": {}, "ServerBusy": {},
+			"XMinioServerNotInitialized": {}, "ServerBusy": {}, "ExistingObjectIsDirectory": {}, // versitygw, while a folder is being removed
 		}})
 	})
 }

@@ -42,7 +42,7 @@ func explain(ctx context.Context, op, key string, err error) error {
 	case status == http.StatusNotFound:
 		return fmt.Errorf("%s: %w", what, drivers.ErrNotFound)
 	case status == 0, status >= 500, status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, code == "RequestTimeout",
-		code == "ConditionalRequestConflict", code == "OperationAborted", code == "SlowDown", isQuota(err):
+		code == "ConditionalRequestConflict", code == "ExistingObjectIsDirectory", code == "OperationAborted", code == "SlowDown", isQuota(err):
 		return &drivers.Unavailable{RetryAfter: retryAfter(header), Err: fmt.Errorf("%s: %w", what, err)}
 	}
 	return fmt.Errorf("%s: %w", what, err)

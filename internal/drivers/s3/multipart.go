@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -70,7 +71,7 @@ func (d *Driver) Commit(ctx context.Context, s drivers.Session) (drivers.Info, e
 	if err := ctx.Err(); err != nil {
 		return drivers.Info{}, err
 	}
-	info := drivers.Info{Key: s.Key, Size: s.Offset, ETag: st.Tail.ETag}
+	info := drivers.Info{Key: s.Key, Size: s.Offset, ETag: st.Tail.ETag, ModTime: time.Now()}
 	if st.Upload != "" {
 		info, err = d.complete(ctx, s, st)
 	}
@@ -108,7 +109,7 @@ func (d *Driver) complete(ctx context.Context, s drivers.Session, st *state) (dr
 	out, err := d.client.CompleteMultipartUpload(ctx, in)
 	switch code := errorCode(err); {
 	case err == nil:
-		return drivers.Info{Key: s.Key, Size: s.Offset, ETag: aws.ToString(out.ETag)}, nil
+		return drivers.Info{Key: s.Key, Size: s.Offset, ETag: aws.ToString(out.ETag), ModTime: time.Now()}, nil
 	case code == "NoSuchUpload":
 		return d.completed(ctx, s, st)
 	case code == "InvalidPart" || code == "InvalidPartOrder":

@@ -26,6 +26,7 @@ func TestContract(t *testing.T) {
 					Driver: open(t, bucket, wire),
 					Reopen: func(t *testing.T) drivers.Driver { return open(t, bucket, wire) },
 					Inject: wire.inject,
+					Direct: true,
 				}
 			})
 		})
@@ -45,7 +46,7 @@ func open(t testing.TB, store teststore.S3, wire *faultyWire) *s3.Driver {
 func config(store teststore.S3) s3.Config {
 	return s3.Config{
 		Bucket: store.Bucket, Region: teststore.Region, RegionEndpoint: store.Endpoint, ForcePathStyle: true,
-		AccessKey: teststore.AccessKey, SecretKey: teststore.SecretKey, RootDirectory: "some/folder",
+		AccessKey: teststore.AccessKey, SecretKey: teststore.SecretKey,
 	}
 }
 

@@ -1,0 +1,233 @@
+// Package docs_test runs what the documents show, and compares what they list with the program.
+package docs_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/registryd/registryd/internal/config"
+)
+
+const root = "../.."
+
+var update = flag.Bool("update", false, "write the table of docs/configuration.md anew")
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(root, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+var example = regexp.MustCompile("(?ms)^<!-- test -->\n+```sh\n(.*?)^```$")
+
+// TestExamples runs each marked example of the README against a registry of its own, as if somebody had copied it.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	examples := example.FindAllStringSubmatch(read(t, "README.md"), -1)
+	if len(examples) == 0 {
+		t.Fatal("README.md has no example that is marked with <!-- test -->")
+	}
+	program := filepath.Join(t.TempDir(), "registryd")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./cmd/registryd")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for i, found := range examples {
+		t.Run(fmt.Sprint("example ", i+1), func(t *testing.T) {
+			t.Parallel()
+			script := strings.ReplaceAll(found[1], "localhost:5000", serve(t, program))
+			shell := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", script)
+			shell.Dir, shell.Env = t.TempDir(), []string{"PATH=" + os.Getenv("PATH")}
+			out, err := shell.CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			t.Logf("%s", out)
+		})
+	}
+}
+
+// serve starts a registry on a free port and gives its address. It is drained when the test ends.
+func serve(t *testing.T, program string) string {
+	t.Helper()
+	cmd := exec.Command(program, "--addr", "127.0.0.1:0", "--data", t.TempDir())
+	cmd.Env = []string{"REGISTRY_HTTP_DEBUG_ADDR="}
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(log)
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_, _ = io.Copy(io.Discard, lines)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("registryd did not end well: %v", err)
+		}
+	})
+	for {
+		text, err := lines.ReadBytes('\n')
+		if err != nil {
+			t.Fatalf("registryd did not get ready: %v", err)
+		}
+		var line struct{ Msg, Addr string }
+		if err := json.Unmarshal(text, &line); err != nil {
+			t.Fatalf("registryd said %s", text)
+		}
+		if line.Msg == "registryd is ready" {
+			return line.Addr
+		}
+	}
+}
+
+const settings = "docs/configuration.md"
+
+var table = regexp.MustCompile(`(?s)\| Key \|.*?\n\n`)
+
+// TestSettings holds the table of settings against what the program knows: every key, its variable, its default and what it means.
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	loaded, err := config.Load(config.Sources{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var printed bytes.Buffer
+	if err := loaded.Print(&printed); err != nil {
+		t.Fatal(err)
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(printed.Bytes(), &doc); err != nil {
+		t.Fatal(err)
+	}
+	want := "| Key | Variable | Default | |\n|---|---|---|---|\n" + rows("", doc.Content[0]) + "\n"
+	text := read(t, settings)
+	got := table.FindString(text)
+	if got == want {
+		return
+	}
+	if *update {
+		text = strings.Replace(text, got, want, 1)
+		if err := os.WriteFile(filepath.Join(root, settings), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	t.Errorf("%s lists other settings than there are; go test ./test/docs -update writes this table:\n%s", settings, want)
+}
+
+// rows gives one row for each key below section.
+func rows(section string, mapping *yaml.Node) string {
+	var all strings.Builder
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		name, value := mapping.Content[i], mapping.Content[i+1]
+		key := section + name.Value
+		if value.Kind == yaml.MappingNode && len(value.Content) > 0 {
+			all.WriteString(rows(key+".", value))
+			continue
+		}
+		preset := value.Value
+		switch value.Kind {
+		case yaml.MappingNode:
+			preset = "{}"
+		case yaml.SequenceNode:
+			preset = "[]"
+		}
+		if preset != "" {
+			preset = "`" + preset + "`"
+		}
+		fmt.Fprintf(&all, "| `%s` | `REGISTRY_%s` | %s | %s |\n",
+			key, strings.ToUpper(strings.ReplaceAll(key, ".", "_")), preset, strings.TrimPrefix(name.HeadComment, "# "))
+	}
+	return all.String()
+}
+
+var cell = regexp.MustCompile("`([a-z0-9.]+)`")
+
+// TestMoved gives the program each key of CNCF Distribution that the document has a table for.
+func TestMoved(t *testing.T) {
+	t.Parallel()
+	_, tables, _ := strings.Cut(read(t, settings), "### Accepted")
+	accepted, refused, ok := strings.Cut(tables, "### Refused")
+	if !ok {
+		t.Fatalf("%s has lost its headings", settings)
+	}
+	for _, part := range []struct {
+		text string
+		ok   bool
+	}{{accepted, true}, {refused, false}} {
+		keys := 0
+		for line := range strings.Lines(part.text) {
+			row, ok := strings.CutPrefix(line, "|")
+			if !ok {
+				continue
+			}
+			first, _, _ := strings.Cut(row, "|")
+			for _, key := range cell.FindAllStringSubmatch(first, -1) {
+				keys++
+				variable := "REGISTRY_" + strings.ToUpper(strings.ReplaceAll(key[1], ".", "_")) + "=x"
+				loaded, err := config.Load(config.Sources{Env: []string{variable}})
+				switch {
+				case part.ok && (err != nil || len(loaded.Warnings) != 1):
+					t.Errorf("%s is accepted, the document says; got %v, %q", key[1], err, loaded.Warnings)
+				case !part.ok && (err == nil || !strings.Contains(err.Error(), "is not available")):
+					t.Errorf("%s is refused, the document says; got %v", key[1], err)
+				}
+			}
+		}
+		if keys == 0 {
+			t.Error("a table has no keys")
+		}
+	}
+}
+
+var named = regexp.MustCompile("(?:`|\\]\\()((?:\\./|\\.\\./)*(?:(?:cmd|internal|test|docs|\\.ci)/[\\w./-]+|[A-Z]+\\.md|LICENSE|Makefile|\\d{4}-[\\w-]+\\.md))(?:#[\\w-]+)?[`)]")
+
+// TestFilesExist looks for every file and folder that a document names, from the root of the repository or from the document's own folder.
+func TestFilesExist(t *testing.T) {
+	t.Parallel()
+	var documents []string
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/adr/*.md"} {
+		found, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		documents = append(documents, found...)
+	}
+	links := 0
+	for _, document := range documents {
+		content, err := os.ReadFile(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, link := range named.FindAllStringSubmatch(string(content), -1) {
+			links++
+			_, here := os.Stat(filepath.Join(filepath.Dir(document), link[1]))
+			_, there := os.Stat(filepath.Join(root, link[1]))
+			if here != nil && there != nil {
+				t.Errorf("%s names %s, which does not exist", strings.TrimPrefix(document, root+"/"), link[1])
+			}
+		}
+	}
+	if links == 0 {
+		t.Error("the documents name no file at all")
+	}
+}
