@@ -82,7 +82,9 @@ func (a *app) serve(ctx context.Context, c config.Loaded) (err error) {
 		BodyTimeout:   c.HTTP.Timeouts.Body,
 	})
 	sayReady(log, c, main, debug, b)
+	stopJanitor := startJanitor(ctx, registry, reg, log)
 	err = srv.Serve(ctx, main, debug)
+	stopJanitor()
 	log.Info("registryd has stopped")
 	return err
 }
@@ -129,6 +131,7 @@ func apiOptions(c config.Config, log *zap.Logger, observe api.Observer) api.Opti
 		Observe:     observe,
 		Instance:    instance,
 		AbsoluteURL: !c.HTTP.RelativeURLs,
+		Redirect:    !c.Storage.Redirect.Disable,
 		MaxManifest: int64(c.Validation.Manifests.MaxSize),
 		Headers:     c.HTTP.Headers,
 	}

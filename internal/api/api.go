@@ -21,6 +21,7 @@ type Options struct {
 	Observe     Observer            // nothing is measured without one
 	Instance    string              // names this node in its log lines
 	Host        string              // URL that absolute Locations begin with; empty for relative ones
+	Redirect    bool                // send clients to the store for blobs, where it can serve them
 	AbsoluteURL bool                // make Locations absolute by the Host or X-Forwarded headers of the request
 	MaxManifest int64               // bytes; 4 MiB
 	Headers     map[string][]string // added to every answer

@@ -3,7 +3,9 @@ package api
 import (
 	"errors"
 	"io"
+	"math"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/registryd/registryd/internal/storage"
@@ -26,6 +28,12 @@ func (h *handler) getBlob(w http.ResponseWriter, r *http.Request, route route) e
 			return err
 		}
 		defer blob.Close()
+		if done, err := h.redirect(w, r, blob); done || err != nil {
+			return err
+		}
+		if end, ok := rangeEnd(r.Header.Get("Range")); ok {
+			blob.Bound(end)
+		}
 		content = blob
 		if blob.Size == 0 {
 			r.Header.Del("Range") // net/http would answer `bytes=-1` with the range 0--1; a server may always give the whole
@@ -37,6 +45,34 @@ func (h *handler) getBlob(w http.ResponseWriter, r *http.Request, route route) e
 	header.Set("Docker-Content-Digest", route.digest.String())
 	header.Set("ETag", etag(route.digest))
 	return serveContent(w, r, content)
+}
+
+// redirect sends the client to the store for the bytes, where that is switched on and the store can. A client that may have them already is answered here.
+func (h *handler) redirect(w http.ResponseWriter, r *http.Request, blob *storage.Blob) (done bool, err error) {
+	if !h.opts.Redirect || r.Header.Get("If-None-Match") != "" || r.Header.Get("If-Match") != "" {
+		return false, nil
+	}
+	url, err := blob.RedirectURL(r.Context())
+	if err != nil || url == "" {
+		return false, err
+	}
+	header := w.Header()
+	header.Set("Location", url)
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Docker-Content-Digest", blob.Digest.String())
+	header.Set("Cache-Control", "no-store") // the URL is good for a short while only
+	return true, empty(w, http.StatusTemporaryRedirect)
+}
+
+// rangeEnd is where a single range ends, so that the store is asked for no more. Whatever else a Range header may hold is left to http.ServeContent.
+func rangeEnd(header string) (end int64, ok bool) {
+	spec, found := strings.CutPrefix(header, "bytes=")
+	_, last, dash := strings.Cut(spec, "-")
+	if !found || !dash {
+		return 0, false
+	}
+	n, ok := digits(last)
+	return n + 1, ok && !strings.HasPrefix(spec, "-") && n < math.MaxInt64
 }
 
 // deleteBlob takes a blob out of a repository (OCI distribution spec, "Deleting Blobs").

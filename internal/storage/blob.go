@@ -8,6 +8,8 @@ import (
 	"io"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/registryd/registryd/internal/drivers"
 )
 
 // Descriptor is what is known of a blob without reading it.
@@ -20,7 +22,10 @@ type Descriptor struct {
 // for use by several goroutines at once.
 type Blob struct {
 	Descriptor
-	open   func(off int64) (io.ReadCloser, error)
+	driver drivers.Driver
+	key    string // of the object that holds the bytes; empty when the pointer does
+	open   func(off, n int64) (io.ReadCloser, error)
+	bound  int64 // no Read goes behind it, as far as its caller has promised
 	off    int64
 	reader io.ReadCloser // at off; nil when nothing is open
 	closed bool
@@ -28,14 +33,28 @@ type Blob struct {
 
 var errClosed = errors.New("the blob is closed")
 
+// RedirectURL is where a client can fetch the blob from the store itself; empty where it cannot. It is a secret.
+func (b *Blob) RedirectURL(ctx context.Context) (string, error) {
+	if b.key == "" {
+		return "", nil
+	}
+	store, ok := drivers.As[drivers.Redirector](b.driver)
+	if !ok {
+		return "", nil
+	}
+	return store.RedirectURL(ctx, b.key)
+}
+
 // newBlob reads what p points at. The context governs every read.
 func (r *Registry) newBlob(ctx context.Context, d digest.Digest, p *pointer) *Blob {
-	open := func(off int64) (io.ReadCloser, error) {
+	b := &Blob{Descriptor: Descriptor{Digest: d, Size: p.Size}, driver: r.driver, bound: p.Size}
+	b.open = func(off, _ int64) (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(p.Inline[off:])), nil
 	}
 	if !p.inline() {
-		open = func(off int64) (io.ReadCloser, error) {
-			body, info, err := r.driver.Open(ctx, r.keys.data(p.Data), off, -1)
+		b.key = r.keys.data(p.Data)
+		b.open = func(off, n int64) (io.ReadCloser, error) {
+			body, info, err := r.driver.Open(ctx, b.key, off, n)
 			if err != nil {
 				return nil, fmt.Errorf("read the data of %s: %w", d, err)
 			}
@@ -46,8 +65,11 @@ func (r *Registry) newBlob(ctx context.Context, d digest.Digest, p *pointer) *Bl
 			return body, nil
 		}
 	}
-	return &Blob{Descriptor: Descriptor{Digest: d, Size: p.Size}, open: open}
+	return b
 }
+
+// Bound says that nothing behind end will be read, so that no more is asked of the store. What is read there all the same costs another request.
+func (b *Blob) Bound(end int64) { b.bound = min(max(end, 0), b.Size) }
 
 // Read reads from where the blob stands. At the end, and behind it, it gives io.EOF.
 func (b *Blob) Read(p []byte) (int, error) {
@@ -61,7 +83,10 @@ func (b *Blob) Read(p []byte) (int, error) {
 		return 0, nil
 	}
 	if b.reader == nil {
-		reader, err := b.open(b.off)
+		if b.off >= b.bound {
+			b.bound = b.Size
+		}
+		reader, err := b.open(b.off, b.bound-b.off)
 		if err != nil {
 			return 0, err
 		}
@@ -70,7 +95,10 @@ func (b *Blob) Read(p []byte) (int, error) {
 	n, err := b.reader.Read(p)
 	b.off += int64(n)
 	if err == io.EOF && b.off < b.Size {
-		err = io.ErrUnexpectedEOF
+		if b.off < b.bound {
+			return n, io.ErrUnexpectedEOF
+		}
+		return n, b.release() // the next Read asks for more
 	}
 	return n, err
 }

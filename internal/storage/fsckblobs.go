@@ -151,10 +151,10 @@ func (f *fsck) leftovers(ctx context.Context) error {
 }
 
 // dataAge takes the younger of what the id and the store say.
-func (f *fsck) dataAge(id string, info drivers.Info) time.Duration {
-	age := f.age(info)
+func (r *Registry) dataAge(id string, info drivers.Info) time.Duration {
+	age := r.opts.Now().Sub(info.ModTime)
 	if made, err := ulid.ParseStrict(id); err == nil {
-		age = min(age, f.Registry.opts.Now().Sub(made.Timestamp()))
+		age = min(age, r.opts.Now().Sub(made.Timestamp()))
 	}
 	return age
 }

@@ -28,6 +28,7 @@ const CheckFolder = DefaultRoot + "/meta/check"
 //	repositories/<name>/_tags/<tag>                                              where a tag points, and where it pointed
 //	repositories/<name>/_uploads/<id>/<seq>                                      a checkpoint of an upload under way
 //	catalog/<name, encoded>                                                      one leaf per repository
+//	meta/leases/<name>                                                           which node does a job that one at a time should do
 //
 // An underscore keeps our parts apart from those of a repository name, which cannot start with one. Tags and repositories are flat leaves, so that
 // the store's byte order is the lexical order that the API promises. No key is a folder of another.
@@ -48,6 +49,7 @@ func (k keys) data(id string) string {
 
 func (k keys) blobsPrefix() string                { return k.root + "/blobs/" }
 func (k keys) dataPrefix() string                 { return k.root + "/data/" }
+func (k keys) lease(name string) string           { return k.root + "/meta/leases/" + name }
 func (k keys) catalogPrefix() string              { return k.root + "/catalog/" }
 func (k keys) repositoriesPrefix() string         { return k.root + "/repositories/" }
 func (k keys) catalog(name reference.Name) string { return k.catalogPrefix() + encodeName(name) }

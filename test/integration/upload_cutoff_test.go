@@ -66,7 +66,7 @@ func TestPutCutOff(t *testing.T) {
 					r.raw(head("PUT", closing(location, sha256(content[:size/2])), lines...), content[:size/2]).fails(http.StatusBadRequest, "BLOB_UPLOAD_INVALID")
 					r.lacksBlob("a", sha256(content))
 					r.lacksBlob("a", sha256(content[:size/2]))
-				}, "/_uploads/")
+				}, r.unfinished()...)
 				r.do("PUT", closing(location, sha256(content)), body(content)).want(http.StatusCreated)
 				r.holds("a", sha256(content), content)
 			})
@@ -82,7 +82,7 @@ func TestPostCutOff(t *testing.T) {
 			r.untouched(func() {
 				target := "/v2/a/blobs/uploads/?digest=" + sha256(content).String()
 				r.raw(head("POST", target, fmt.Sprintf("Content-Length: %d", size)), content[:size/2]).fails(http.StatusBadRequest, "BLOB_UPLOAD_INVALID")
-			}, "/_uploads/")
+			}, r.unfinished()...)
 			r.lacksBlob("a", sha256(content))
 		}
 	})

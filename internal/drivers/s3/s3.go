@@ -18,6 +18,8 @@ type Driver struct {
 	client *s3.Client
 	prefix string // of every key in the bucket: empty, or ends in a slash
 	memory *budget
+
+	presign *s3.PresignClient // with the endpoint that clients know
 }
 
 var _ drivers.Driver = (*Driver)(nil)
@@ -43,6 +45,12 @@ func Open(ctx context.Context, config Config, opts Options) (*Driver, error) {
 		return nil, err
 	}
 	d := &Driver{config: config, client: client, memory: newBudget(config.Memory)}
+	public := s3.New(client.Options(), func(o *s3.Options) {
+		if config.PublicEndpoint != "" {
+			o.BaseEndpoint = &config.PublicEndpoint
+		}
+	})
+	d.presign = s3.NewPresignClient(public)
 	if config.RootDirectory != "" {
 		d.prefix = config.RootDirectory + "/"
 	}

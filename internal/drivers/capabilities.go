@@ -1,0 +1,36 @@
+package drivers
+
+import (
+	"context"
+	"time"
+)
+
+// What some stores can do and others cannot is an interface of its own. As finds it behind decorators.
+
+// Redirector is a driver whose objects clients can fetch from the store itself.
+type Redirector interface {
+	// RedirectURL is a URL that gives the object at key to whoever has it, for a short while, as an attachment of unknown type. It asks nobody, not even
+	// whether there is such an object. It is a secret: never log it.
+	RedirectURL(ctx context.Context, key string) (string, error)
+}
+
+// Expirer is a driver whose store may hold uploads that nothing else names.
+type Expirer interface {
+	// ExpireUploads drops the uploads to keys with the prefix that began before that time, and says how many; with dryRun it only counts them.
+	ExpireUploads(ctx context.Context, prefix string, before time.Time, dryRun bool) (int, error)
+}
+
+// As finds a capability of a driver. Decorators have a method Unwrap.
+func As[T any](d Driver) (T, bool) {
+	for {
+		if found, ok := d.(T); ok {
+			return found, true
+		}
+		inner, ok := d.(interface{ Unwrap() Driver })
+		if !ok {
+			var none T
+			return none, false
+		}
+		d = inner.Unwrap()
+	}
+}

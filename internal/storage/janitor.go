@@ -1,0 +1,266 @@
+package storage
+
+import (
+	"context"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/registryd/registryd/internal/drivers"
+	"github.com/registryd/registryd/internal/reference"
+)
+
+// quietTime is how long an upload that is over by its age must not have written a checkpoint: a request that began in time may still be at it.
+const quietTime = time.Hour
+
+// PendingUpload is an upload that has left something in the store.
+type PendingUpload struct {
+	Repository reference.Name `json:"repository"`
+	ID         string         `json:"id"`
+	Started    time.Time      `json:"started"`
+	Saved      time.Time      `json:"saved"`  // of its last checkpoint, by the store's clock
+	Offset     int64          `json:"offset"` // bytes it had received then
+	Abandoned  bool           `json:"abandoned"`
+	Removed    bool           `json:"removed"`
+
+	session drivers.Session
+	keys    []string
+}
+
+// Cleaned counts what the janitor removed, or would.
+type Cleaned struct {
+	Uploads int   `json:"uploads"` // with their checkpoints, parts and tails
+	Data    int   `json:"data"`    // objects that no pointer names
+	Bytes   int64 `json:"bytes"`   // of these objects
+	Parts   int   `json:"parts"`   // multipart uploads that only the store knew of
+}
+
+// Janitor removes what uploads leave behind when their client does not come back. It remembers which data the pointers name, so that each run but the first
+// reads only the pointers that are new. Not for use by several goroutines at once; two nodes at it do no harm.
+type Janitor struct {
+	registry *Registry
+	named    map[string]namedData // by key of the pointer
+}
+
+type namedData struct{ etag, id string }
+
+// NewJanitor is a janitor that remembers nothing yet.
+func (r *Registry) NewJanitor() *Janitor {
+	return &Janitor{registry: r, named: map[string]namedData{}}
+}
+
+// JanitorOptions choose what a run does.
+type JanitorOptions struct {
+	DryRun   bool                // remove nothing
+	Upload   func(PendingUpload) // called for each upload
+	Progress func(stage string, done, all int)
+}
+
+// Run looks at all uploads and all data once.
+func (j *Janitor) Run(ctx context.Context, opts JanitorOptions) (Cleaned, error) {
+	var done Cleaned
+	err := j.uploads(ctx, opts, &done)
+	if err == nil {
+		err = j.data(ctx, opts, &done)
+	}
+	if err == nil {
+		if store, ok := drivers.As[drivers.Expirer](j.registry.driver); ok {
+			done.Parts, err = store.ExpireUploads(ctx, j.registry.keys.dataPrefix(), j.registry.opts.Now().Add(-pruneAge), opts.DryRun)
+		}
+	}
+	return done, err
+}
+
+// uploads ends the abandoned ones: what they stored first, then the checkpoints that name it.
+func (j *Janitor) uploads(ctx context.Context, opts JanitorOptions, done *Cleaned) error {
+	r := j.registry
+	seen := 0
+	return r.Uploads(ctx, func(up PendingUpload) error {
+		seen++
+		if opts.Progress != nil {
+			opts.Progress("looking at uploads", seen, 0)
+		}
+		if up.Abandoned {
+			done.Uploads++
+			if !opts.DryRun {
+				if up.session.Key != "" {
+					if err := r.driver.Abort(ctx, up.session); err != nil {
+						return err
+					}
+				}
+				if err := r.driver.Delete(ctx, up.keys...); err != nil {
+					return err
+				}
+				up.Removed = true
+			}
+		}
+		if opts.Upload != nil {
+			opts.Upload(up)
+		}
+		return nil
+	})
+}
+
+// Uploads gives every upload that has a checkpoint.
+func (r *Registry) Uploads(ctx context.Context, do func(PendingUpload) error) error {
+	return r.walkUploads(ctx, r.keys.repositoriesPrefix(), do)
+}
+
+// walkUploads goes down the folders of repositories, and into those of uploads alone.
+func (r *Registry) walkUploads(ctx context.Context, prefix string, do func(PendingUpload) error) error {
+	opts := drivers.ListOptions{Prefix: prefix, Delimiter: "/"}
+	for {
+		page, err := r.driver.List(ctx, opts)
+		if err != nil {
+			return err
+		}
+		for _, group := range page.Groups {
+			switch folder := path.Base(group); {
+			case folder == "_uploads":
+				err = r.uploadsOf(ctx, group, do)
+			case !strings.HasPrefix(folder, "_"):
+				err = r.walkUploads(ctx, group, do)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if opts.After = page.Next; opts.After == "" {
+			return nil
+		}
+	}
+}
+
+// uploadsOf gives the uploads of one repository. The checkpoints of each stand together, the last one last.
+func (r *Registry) uploadsOf(ctx context.Context, prefix string, do func(PendingUpload) error) error {
+	var up *PendingUpload
+	finish := func() error {
+		if up == nil {
+			return nil
+		}
+		cur, err := load[checkpoint](ctx, r.driver, up.keys[len(up.keys)-1])
+		if isTransient(err) {
+			return err
+		}
+		if err == nil && cur.live() {
+			up.session, up.Offset = cur.Value.Session, cur.Value.Session.Offset
+		}
+		now := r.opts.Now()
+		up.Abandoned = now.Sub(up.Started) > r.opts.UploadTTL && now.Sub(up.Saved) > quietTime
+		return do(*up)
+	}
+	err := r.each(ctx, prefix, func(info drivers.Info) error {
+		at := r.keys.parse(info.Key)
+		if at.kind != keyCheckpoint {
+			return nil
+		}
+		if up == nil || up.ID != at.upload {
+			if err := finish(); err != nil {
+				return err
+			}
+			up = &PendingUpload{Repository: at.name, ID: at.upload, Started: startOf(at.upload, info)}
+		}
+		up.keys, up.Saved = append(up.keys, info.Key), info.ModTime
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return finish()
+}
+
+// startOf is when an upload began: its id says so.
+func startOf(id string, info drivers.Info) time.Time {
+	if made, err := ulid.ParseStrict(id); err == nil {
+		return made.Timestamp()
+	}
+	return info.ModTime
+}
+
+// data removes the objects that no pointer names and no upload can come back for. They are listed before the pointers: one that is named meanwhile is
+// younger than that.
+func (j *Janitor) data(ctx context.Context, opts JanitorOptions, done *Cleaned) error {
+	r := j.registry
+	old := map[string]drivers.Info{}
+	err := r.each(ctx, r.keys.dataPrefix(), func(info drivers.Info) error {
+		if id := path.Base(info.Key); r.dataAge(id, info) > pruneAge {
+			old[id] = info
+		}
+		return nil
+	})
+	if err != nil || len(old) == 0 {
+		return err
+	}
+	if err := j.learn(ctx, opts); err != nil {
+		return err
+	}
+	for _, named := range j.named {
+		delete(old, named.id)
+	}
+	keys := make([]string, 0, len(old))
+	for _, info := range old {
+		done.Data++
+		done.Bytes += info.Size
+		keys = append(keys, info.Key)
+	}
+	if opts.DryRun {
+		return nil
+	}
+	slices.Sort(keys)
+	return r.driver.Delete(ctx, keys...)
+}
+
+// smallPointer is longer than any pointer that names data, in bytes; longer ones hold their bytes themselves.
+const smallPointer = 512
+
+// learn reads the pointers that are new or were changed since the last run.
+func (j *Janitor) learn(ctx context.Context, opts JanitorOptions) error {
+	r := j.registry
+	now := make(map[string]namedData, len(j.named))
+	var mu sync.Mutex
+	seen := 0
+	group, work := workers(ctx)
+	err := r.each(ctx, r.keys.blobsPrefix(), func(info drivers.Info) error {
+		seen++
+		if opts.Progress != nil {
+			opts.Progress("looking at blobs", seen, 0)
+		}
+		d, ok := r.keys.parsePointer(info.Key)
+		if !ok || info.Size == 0 || info.Size > smallPointer {
+			return nil
+		}
+		mu.Lock()
+		known, ok := j.named[info.Key]
+		if ok && known.etag == info.ETag {
+			now[info.Key] = known
+		}
+		mu.Unlock()
+		if ok && known.etag == info.ETag {
+			return nil
+		}
+		group.Go(func() error {
+			cur, err := r.loadPointer(work, d)
+			if err != nil {
+				return err // a pointer that cannot be read may name anything: nothing is removed
+			}
+			if cur.live() {
+				mu.Lock()
+				now[info.Key] = namedData{cur.etag, cur.Value.Data}
+				mu.Unlock()
+			}
+			return nil
+		})
+		return nil
+	})
+	if waitErr := group.Wait(); err == nil {
+		err = waitErr
+	}
+	if err == nil {
+		j.named = now
+	}
+	return err
+}

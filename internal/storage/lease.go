@@ -1,0 +1,70 @@
+package storage
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/registryd/registryd/internal/drivers"
+)
+
+// lease says who does a job that one node at a time should do. It is held by compare-and-swap, and trusts clocks for politeness only: a job must do no
+// harm when two nodes are at it.
+type lease struct {
+	header
+	Holder string    `json:"holder"`
+	Until  time.Time `json:"until"`
+}
+
+// ErrLeaseHeld: another node is at this job.
+var ErrLeaseHeld = errors.New("another node is doing this")
+
+// WithLease runs fn while no other node does a job of that name, and renews the lease meanwhile. When the lease is lost, fn's context ends.
+func (r *Registry) WithLease(ctx context.Context, name string, ttl time.Duration, fn func(context.Context) error) error {
+	key, me := r.keys.lease(name), rand.Text()
+	cur, err := load[lease](ctx, r.driver, key)
+	if err != nil {
+		return err
+	}
+	if cur.live() && cur.Value.Holder != "" && r.opts.Now().Before(cur.Value.Until) {
+		return ErrLeaseHeld
+	}
+	hold := func(cur stored[lease], holder string) (stored[lease], error) {
+		now, err := swap(ctx, r.driver, key, cur, lease{Holder: holder, Until: r.opts.Now().Add(ttl).UTC()})
+		if errors.Is(err, drivers.ErrPrecondition) {
+			err = ErrLeaseHeld
+		}
+		return now, err
+	}
+	if cur, err = hold(cur, me); err != nil {
+		return err
+	}
+
+	work, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	done := make(chan error, 1)
+	go func() { done <- fn(work) }()
+	renew := time.NewTicker(ttl / 3)
+	defer renew.Stop()
+	for {
+		select {
+		case err := <-done:
+			_, _ = hold(cur, "") // the next one need not wait
+			return err
+		case <-renew.C:
+			now, err := hold(cur, me)
+			switch {
+			case err == nil:
+				cur = now
+			case errors.Is(err, ErrLeaseHeld):
+				cancel(err)
+				return errors.Join(fmt.Errorf("the lease of %s was lost: %w", name, err), <-done)
+			case r.opts.Now().After(cur.Value.Until):
+				cancel(err)
+				return errors.Join(fmt.Errorf("the lease of %s could not be renewed: %w", name, err), <-done)
+			}
+		}
+	}
+}
