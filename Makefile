@@ -27,6 +27,10 @@ build: ## Build bin/registryd, one static file
 test: ## Run all tests with the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TESTTIMEOUT) ./...
 
+.PHONY: tools
+tools: ## Build the stores that tests run against (MinIO, versitygw) into a cache folder; minutes, once
+	$(GO) run ./test/tools
+
 .PHONY: lint
 lint: ## Check formatting, vet, staticcheck, the modules, and known vulnerabilities if their database can be had
 	@unformatted="$$(gofmt -l .)"; \

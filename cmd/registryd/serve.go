@@ -132,6 +132,7 @@ func apiOptions(c config.Config, log *zap.Logger, observe api.Observer) api.Opti
 		Instance:    instance,
 		AbsoluteURL: !c.HTTP.RelativeURLs,
 		Redirect:    !c.Storage.Redirect.Disable,
+		MaxRequests: c.HTTP.MaxRequests,
 		MaxManifest: int64(c.Validation.Manifests.MaxSize),
 		Headers:     c.HTTP.Headers,
 	}

@@ -24,6 +24,7 @@ type Options struct {
 	Redirect    bool                // send clients to the store for blobs, where it can serve them
 	AbsoluteURL bool                // make Locations absolute by the Host or X-Forwarded headers of the request
 	MaxManifest int64               // bytes; 4 MiB
+	MaxRequests int                 // at once, more are told to come back; 0 for no limit
 	Headers     map[string][]string // added to every answer
 }
 
@@ -33,6 +34,7 @@ type handler struct {
 	registry *storage.Registry
 	tokens   uploadtoken.Provider
 	opts     Options
+	slots    chan struct{} // one for each request that may run; nil for no limit
 }
 
 // New is the protocol over a registry; tokens carries uploads from one request to the next.
@@ -47,6 +49,9 @@ func New(registry *storage.Registry, tokens uploadtoken.Provider, opts Options) 
 		opts.MaxManifest = defaultMaxManifest
 	}
 	h := &handler{registry: registry, tokens: tokens, opts: opts}
+	if opts.MaxRequests > 0 {
+		h.slots = make(chan struct{}, opts.MaxRequests)
+	}
 	router := chi.NewRouter()
 	router.Use(h.trace)
 	router.HandleFunc("/v2", h.serve)
@@ -63,7 +68,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	x.begin(route)
 	switch {
 	case err == nil:
-		err = h.handle(w, r, route)
+		err = h.admit(func() error { return h.handle(w, r, route) })
 	case r.Method == http.MethodOptions && route.kind != routeUnknown:
 		err = h.options(w, route)
 	}
@@ -76,6 +81,20 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	panic(http.ErrAbortHandler) // half an answer must not look like a whole one
+}
+
+// admit runs a request if there is room for one more.
+func (h *handler) admit(run func() error) error {
+	if h.slots == nil {
+		return run()
+	}
+	select {
+	case h.slots <- struct{}{}:
+		defer func() { <-h.slots }()
+		return run()
+	default:
+		return &routeError{code: codeTooManyRequests, message: "this node has as many requests as it can bear, come back in a moment"}
+	}
 }
 
 func (h *handler) handle(w http.ResponseWriter, r *http.Request, route route) error {

@@ -46,11 +46,13 @@ var requestAnswers = map[string]int{
 	codeTagInvalid:              http.StatusBadRequest,
 	codeUnsupported:             http.StatusMethodNotAllowed,
 	codeUnsupportedMedia:        http.StatusUnsupportedMediaType,
+	codeTooManyRequests:         http.StatusTooManyRequests,
 	codeURITooLong:              http.StatusRequestURITooLong,
 }
 
 // What has no code of its own in the specs goes out under the one that comes next to it.
 const (
+	codeTooManyRequests  = "TOOMANYREQUESTS"
 	codeUnsupportedMedia = "UNSUPPORTED_MEDIA"
 	codeURITooLong       = "URI_TOO_LONG"
 )
@@ -82,7 +84,10 @@ func explain(err error) (status int, body errorBody, retry time.Duration) {
 		if wire, ok := wireCodes[code]; ok {
 			code = wire
 		}
-		return requestAnswers[request.code], errorBody{[]errorItem{{Code: code, Message: request.message}}}, 0
+		if request.code == codeTooManyRequests {
+			retry = time.Second
+		}
+		return requestAnswers[request.code], errorBody{[]errorItem{{Code: code, Message: request.message}}}, retry
 	}
 	for i, e := range storage.Errors(err) {
 		a := storageAnswers[e.Code]

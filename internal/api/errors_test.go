@@ -50,6 +50,7 @@ var goldenErrors = []struct {
 	{"codeTagInvalid", asked(codeTagInvalid), 400, `{"errors":[{"code":"TAG_INVALID","message":"why"}]}`},
 	{"codeUnsupported", asked(codeUnsupported), 405, `{"errors":[{"code":"UNSUPPORTED","message":"why"}]}`},
 	{"codeUnsupportedMedia", asked(codeUnsupportedMedia), 415, `{"errors":[{"code":"UNSUPPORTED","message":"why"}]}`},
+	{"codeTooManyRequests", asked(codeTooManyRequests), 429, `{"errors":[{"code":"TOOMANYREQUESTS","message":"why"}]}`},
 	{"codeURITooLong", asked(codeURITooLong), 414, `{"errors":[{"code":"TAG_INVALID","message":"why"}]}`},
 
 	{"wrapped", fmt.Errorf("inner text: %w", told(storage.BlobUnknown)), 404, `{"errors":[{"code":"BLOB_UNKNOWN","message":"why"}]}`},
@@ -98,7 +99,7 @@ func TestErrorsGolden(t *testing.T) {
 				if header.Get("Content-Type") != "application/json" || header.Get("X-Content-Type-Options") != "nosniff" {
 					t.Errorf("header %v", header)
 				}
-				if comeBack := header.Get("Retry-After") != ""; comeBack != (c.status == http.StatusServiceUnavailable) {
+				if comeBack := header.Get("Retry-After") != ""; comeBack != (c.status == http.StatusServiceUnavailable || c.status == http.StatusTooManyRequests) {
 					t.Errorf("Retry-After %q with status %d", header.Get("Retry-After"), c.status)
 				}
 			}

@@ -76,7 +76,9 @@ func (h *handler) putWhole(w http.ResponseWriter, r *http.Request, repository *s
 	if err != nil {
 		return err
 	}
-	blob, _, err := repository.Commit(r.Context(), up, d, storage.WholeBody(r.Body))
+	whole := storage.WholeBody(r.Body)
+	whole.Once = true // nobody was given a token to come back with
+	blob, _, err := repository.Commit(r.Context(), up, d, whole)
 	if err != nil {
 		return err
 	}

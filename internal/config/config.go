@@ -30,6 +30,7 @@ type HTTP struct {
 	RelativeURLs bool                `yaml:"relativeurls" doc:"Answer with relative Locations, which work behind any proxy. Setting http.host turns it off."`
 	Secret       Secret              `yaml:"secret" doc:"Seals the tokens of running uploads, the same on all nodes; empty makes one and keeps it with the data."`
 	Headers      map[string][]string `yaml:"headers" doc:"Headers to add to every answer, such as {X-Content-Type-Options: [nosniff]}."`
+	MaxRequests  int                 `yaml:"maxrequests" doc:"How many requests may run at once; more are answered 429. 0 is no limit."`
 	DrainTimeout time.Duration       `yaml:"draintimeout" doc:"How long running requests may go on after SIGTERM."`
 	TLS          TLS                 `yaml:"tls"`
 	Debug        Debug               `yaml:"debug"`
@@ -158,6 +159,7 @@ func Default() Config {
 		HTTP: HTTP{
 			Addr:         "127.0.0.1:5000",
 			RelativeURLs: true,
+			MaxRequests:  4096,
 			DrainTimeout: time.Minute,
 			TLS:          TLS{MinimumTLS: "tls1.2"},
 			Debug:        Debug{Addr: "127.0.0.1:5001", Prometheus: Prometheus{Enabled: true, Path: "/metrics"}},

@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -88,6 +89,8 @@ func text(v any) string {
 			return "true"
 		}
 		return "false"
+	case int:
+		return strconv.Itoa(v)
 	case string:
 		return v
 	}

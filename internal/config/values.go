@@ -77,6 +77,12 @@ func (k *key) parseText(text string) (any, error) {
 			return false, nil
 		}
 		return nil, fmt.Errorf("is %q; write true or false", text)
+	case int:
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			return nil, fmt.Errorf("is %q; write a whole number, 0 or more", text)
+		}
+		return n, nil
 	case time.Duration:
 		d, err := time.ParseDuration(text)
 		if err != nil {

@@ -21,6 +21,7 @@ type Chunk struct {
 	Body   io.Reader // nil for none
 	Start  int64     // where the client says it begins; negative when it did not say
 	Length int64     // bytes it must have; negative when the client did not say
+	Once   bool      // nobody could come back for it: what is cut off is dropped
 }
 
 // WholeBody is a chunk that says nothing of itself.
@@ -66,22 +67,26 @@ func (r *Repository) stream(ctx context.Context, up Upload, chunk Chunk, want di
 	if err != nil {
 		return up, err
 	}
-	src := &source{ctx: ctx, body: chunk.Body, hash: hash, left: chunk.Length, want: want}
-	work, stop := workContext(ctx)
+	src := &source{ctx: ctx, body: chunk.Body, hash: hash, left: chunk.Length, want: want, once: chunk.Once}
+	work, stop := workContext(ctx, up.Started.Add(longestUpload).Sub(r.registry.opts.Now()))
 	defer stop()
 
 	reached := up
-	session, err := r.registry.driver.Append(work, up.session, r.registry.keys.data(r.registry.newID()), src, func(s drivers.Session) (err error) {
+	saved := func(s drivers.Session) (err error) {
 		reached, err = r.save(work, reached, s, false)
 		return err
-	})
+	}
+	if chunk.Once {
+		saved = nil
+	}
+	session, err := r.registry.driver.Append(work, up.session, r.registry.keys.data(r.registry.newID()), src, saved)
 	switch {
 	case errors.Is(err, errTakenOver):
 		return r.takenOver(work, up)
 	case errors.Is(err, drivers.ErrNotFound):
 		return up, uploadUnknown()
 	case errors.Is(err, drivers.ErrDiscard):
-		return up, err
+		return up, cutOff(err)
 	case err != nil && session.Offset > reached.Offset:
 		// The client went away. It has no token for what came through, so that only a checkpoint can tell it.
 		saved, saveErr := r.save(work, reached, session, false)
@@ -103,13 +108,17 @@ func (r *Repository) stream(ctx context.Context, up Upload, chunk Chunk, want di
 	return next, err
 }
 
+// longestUpload is when an upload is over even for a request that still moves: a day after its start the janitor may take what no pointer names.
+const longestUpload = 23 * time.Hour
+
 // workContext outlives the request: when its client goes away, or the node has to stop, what was received is still made durable.
-func workContext(ctx context.Context) (context.Context, context.CancelFunc) {
-	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+func workContext(ctx context.Context, left time.Duration) (context.Context, context.CancelFunc) {
+	work, over := context.WithTimeout(context.WithoutCancel(ctx), left)
+	work, cancel := context.WithCancelCause(work)
 	stop := context.AfterFunc(ctx, func() {
 		time.AfterFunc(finishTime, func() { cancel(context.DeadlineExceeded) })
 	})
-	return work, func() { stop(); cancel(context.Canceled) }
+	return work, func() { stop(); cancel(context.Canceled); over() }
 }
 
 // takenOver answers a request that lost its upload to another one.
@@ -127,7 +136,11 @@ var errBody = errors.New("the body was cut off")
 // cutOff makes a failure of the client's out of an error of its body.
 func cutOff(err error) error {
 	if errors.Is(err, errBody) && !errors.Is(err, context.Canceled) { // a node that stops is not the client's fault
-		return &Error{Code: BlobUploadInvalid, Message: "the body ended too early, ask for the status of the upload and go on from there", Err: err}
+		message := "the body ended too early, ask for the status of the upload and go on from there"
+		if errors.Is(err, drivers.ErrDiscard) {
+			message = "the body ended too early, push the blob again"
+		}
+		return &Error{Code: BlobUploadInvalid, Message: message, Err: err}
 	}
 	return err
 }

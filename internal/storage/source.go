@@ -20,7 +20,7 @@ type source struct {
 	hash hash.Hash
 	left int64         // bytes the body must still have; negative when it did not say
 	want digest.Digest // of everything up to the end of the body; empty when it is not the end of the blob
-	read int64
+	once bool          // what is cut off is dropped
 }
 
 // Read gives io.EOF only when the body ended where and as it should. Every other end that is the client's mistake wraps drivers.ErrDiscard; a body
@@ -30,7 +30,6 @@ func (s *source) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := s.body.Read(p)
-	s.read += int64(n)
 	s.hash.Write(p[:n])
 	if s.left >= 0 {
 		s.left -= int64(n)
@@ -39,7 +38,11 @@ func (s *source) Read(p []byte) (int, error) {
 		}
 	}
 	if err != nil && err != io.EOF {
-		return n, fmt.Errorf("%w: %w", errBody, err)
+		err = fmt.Errorf("%w: %w", errBody, err)
+		if s.once {
+			err = discard(err)
+		}
+		return n, err
 	}
 	if err == io.EOF {
 		if s.left > 0 {

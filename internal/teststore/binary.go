@@ -25,6 +25,19 @@ var (
 	versitygw = &program{name: "versitygw", module: "github.com/versity/versitygw/cmd/versitygw@v1.8.0"}
 )
 
+// Build makes sure that all programs are in the cache folder, and says where.
+func Build() ([]string, error) {
+	var paths []string
+	for _, p := range []*program{minio, versitygw} {
+		path, err := p.find()
+		if err != nil {
+			return nil, err
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}
+
 // cacheDir keeps built programs from one run to the next.
 func cacheDir() (string, error) {
 	if dir := os.Getenv("REGISTRYD_TOOLS"); dir != "" {
