@@ -69,6 +69,9 @@ func (a *app) serve(ctx context.Context, c config.Loaded) (err error) {
 	reg := metrics.NewRegistry(b.version, b.revision)
 	driver := metrics.Driver(store, reg)
 	registry := storage.New(driver, storageOptions(c.Config))
+	if err := registry.Prepare(ctx); err != nil {
+		return errors.Join(err, closeAll(main, debug))
+	}
 	srv := server.New(server.Options{
 		Handler:       api.New(registry, tokens, apiOptions(c.Config, log, observer{metrics.NewHTTP(reg)})),
 		TLS:           tlsConfig,
@@ -82,9 +85,11 @@ func (a *app) serve(ctx context.Context, c config.Loaded) (err error) {
 		BodyTimeout:   c.HTTP.Timeouts.Body,
 	})
 	sayReady(log, c, main, debug, b)
+	stopImport := startImport(ctx, registry, c.Storage.Maintenance.ReadOnly.Enabled, log)
 	stopJanitor := startJanitor(ctx, registry, reg, log)
 	err = srv.Serve(ctx, main, debug)
 	stopJanitor()
+	stopImport()
 	log.Info("registryd has stopped")
 	return err
 }

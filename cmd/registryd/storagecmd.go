@@ -18,7 +18,7 @@ func (a *app) storageCommand() *cobra.Command {
 		Short: "Look at the store itself",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usage(cmd, fmt.Errorf("storage needs to know what to do: check"))
+			return usage(cmd, fmt.Errorf("storage needs to know what to do: check or import-distribution"))
 		},
 	}
 	group.AddCommand(&cobra.Command{
@@ -26,7 +26,7 @@ func (a *app) storageCommand() *cobra.Command {
 		Short: "Try everything that registryd relies on in the store, and print what it can do",
 		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return a.storageCheck(cmd) },
-	})
+	}, a.importCommand())
 	return group
 }
 

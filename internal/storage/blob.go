@@ -52,7 +52,7 @@ func (r *Registry) newBlob(ctx context.Context, d digest.Digest, p *pointer) *Bl
 		return io.NopCloser(bytes.NewReader(p.Inline[off:])), nil
 	}
 	if !p.inline() {
-		b.key = r.keys.data(p.Data)
+		b.key = r.keys.bytes(d, p)
 		b.open = func(off, n int64) (io.ReadCloser, error) {
 			body, info, err := r.driver.Open(ctx, b.key, off, n)
 			if err != nil {

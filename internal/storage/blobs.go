@@ -12,7 +12,10 @@ import (
 // layerLink says that a repository may serve a blob.
 type layerLink struct {
 	header
+	bare digest.Digest // all that it says, where CNCF Distribution wrote it
 }
+
+func (l *layerLink) setBare(d digest.Digest) { l.bare = d }
 
 // StatBlob describes a blob of this repository. It also keeps the collector from taking it: a client that asks may be about to use it.
 func (r *Repository) StatBlob(ctx context.Context, d digest.Digest) (Descriptor, error) {
@@ -42,11 +45,18 @@ func (r *Repository) OpenBlob(ctx context.Context, d digest.Digest) (*Blob, erro
 func (r *Repository) linked(ctx context.Context, d digest.Digest, find func(context.Context, digest.Digest) (*pointer, error)) (*pointer, error) {
 	var link stored[layerLink]
 	var p *pointer
+	old := r.registry.looks(ctx, stageBlobs)
 	group, both := errgroup.WithContext(ctx)
 	group.Go(func() (err error) { link, err = load[layerLink](both, r.registry.driver, r.keys.layer(d)); return err })
 	group.Go(func() (err error) { p, err = find(both, d); return err })
 	if err := group.Wait(); err != nil {
 		return nil, err
+	}
+	if link.live() && p == nil && old {
+		var err error
+		if p, err = r.canonical(ctx, d, link.Value); err != nil {
+			return nil, err
+		}
 	}
 	if !link.live() || p == nil {
 		return nil, blobUnknown(d)

@@ -31,10 +31,19 @@ func (r *Repository) enroll(ctx context.Context) error {
 
 // Catalog lists the repositories whose name is behind after, at most n of them, in byte order, and says whether there are more.
 func (r *Registry) Catalog(ctx context.Context, after string, n int) (names []string, more bool, err error) {
+	var old []string
+	if n > 0 && r.looks(ctx, stageCatalog) {
+		if old, _, err = r.oldRepositories(ctx, after, n+1); err != nil {
+			return nil, false, err
+		}
+		for i := range old {
+			old[i] = encodeName(reference.Name(old[i]))
+		}
+	}
 	if after != "" {
 		after = r.keys.catalogPrefix() + encodeName(reference.Name(after))
 	}
-	leaves, more, err := listLeaves(ctx, r.driver, r.keys.catalogPrefix(), after, n)
+	leaves, more, err := listLeaves(ctx, r.driver, r.keys.catalogPrefix(), after, n, old)
 	for i := range leaves {
 		leaves[i] = decodeName(leaves[i])
 	}
@@ -43,10 +52,17 @@ func (r *Registry) Catalog(ctx context.Context, after string, n int) (names []st
 
 // Tags lists the tags of the repository that are behind after, at most n of them, in byte order, and says whether there are more.
 func (r *Repository) Tags(ctx context.Context, after string, n int) (tags []string, more bool, err error) {
+	var old []string
+	if r.registry.looks(ctx, stageRepositories) {
+		if old, err = r.oldTags(ctx); err != nil {
+			return nil, false, err
+		}
+		old = behind(old, after)
+	}
 	if after != "" {
 		after = r.keys.tagsPrefix() + after
 	}
-	tags, more, err = listLeaves(ctx, r.registry.driver, r.keys.tagsPrefix(), after, n)
+	tags, more, err = listLeaves(ctx, r.registry.driver, r.keys.tagsPrefix(), after, n, old)
 	if err == nil && len(tags) == 0 {
 		err = r.exists(ctx)
 	}
@@ -54,27 +70,48 @@ func (r *Repository) Tags(ctx context.Context, after string, n int) (tags []stri
 }
 
 // listLeaves gives the last parts of the first n live keys below prefix. A page with one leaf more than asked for tells for sure whether there are more;
-// where pages are not that long, more may announce a page that turns out empty.
-func listLeaves(ctx context.Context, objects drivers.Objects, prefix, after string, n int) (leaves []string, more bool, err error) {
+// where pages are not that long, more may announce a page that turns out empty. old are leaves behind after that stand elsewhere, in order: each is
+// one as well, unless there is a key or a tombstone for it here.
+func listLeaves(ctx context.Context, objects drivers.Objects, prefix, after string, n int, old []string) (leaves []string, more bool, err error) {
 	leaves = []string{}
+	take := func(leaf string) (full bool) {
+		if len(leaves) == n {
+			return true
+		}
+		leaves = append(leaves, leaf)
+		return false
+	}
 	for n > 0 {
 		page, err := objects.List(ctx, drivers.ListOptions{Prefix: prefix, After: after, Limit: n + 1 - len(leaves)})
 		if err != nil {
 			return nil, false, err
 		}
 		for _, object := range page.Objects {
+			leaf := path.Base(object.Key)
+			for ; len(old) > 0 && old[0] < leaf; old = old[1:] {
+				if take(old[0]) {
+					return leaves, true, nil
+				}
+			}
+			if len(old) > 0 && old[0] == leaf {
+				old = old[1:]
+			}
 			if object.Size == 0 { // a tombstone
 				continue
 			}
-			if len(leaves) == n {
+			if take(leaf) {
 				return leaves, true, nil
 			}
-			leaves = append(leaves, path.Base(object.Key))
 		}
 		if after = page.Next; after == "" {
 			break
 		}
 		if len(leaves) == n {
+			return leaves, true, nil
+		}
+	}
+	for ; n > 0 && len(old) > 0; old = old[1:] {
+		if take(old[0]) {
 			return leaves, true, nil
 		}
 	}

@@ -22,6 +22,11 @@ func (r *Repository) DeleteManifest(ctx context.Context, d digest.Digest) error 
 	if err := r.registry.deletable(); err != nil {
 		return err
 	}
+	if r.registry.looks(ctx, stageRepositories) {
+		if err := r.bringTags(ctx); err != nil {
+			return err
+		}
+	}
 	objects, key := r.registry.driver, r.keys.revision(d)
 	cur, err := load[revision](ctx, objects, key)
 	if err != nil {

@@ -61,8 +61,8 @@ type FsckSummary struct {
 // blobs. It may run beside nodes that serve: data is listed before pointers and pointers before links, so that what is being pushed looks whole, and
 // what looks damaged is read once more before it is called so. It holds a few hundred bytes for each blob in memory.
 func (r *Registry) Fsck(ctx context.Context, opts FsckOptions) (FsckSummary, error) {
-	f := &fsck{Registry: r, opts: opts, data: map[string]drivers.Info{}, blobs: map[digest.Digest]*seenBlob{}}
-	for _, step := range []func(context.Context) error{f.listData, f.checkPointers, f.checkRepositories, f.checkCatalog, f.leftovers} {
+	f := &fsck{Registry: r, opts: opts, data: map[string]drivers.Info{}, old: map[digest.Digest]drivers.Info{}, blobs: map[digest.Digest]*seenBlob{}}
+	for _, step := range []func(context.Context) error{f.whose, f.listData, f.checkPointers, f.checkRepositories, f.checkCatalog, f.leftovers, f.oldLeftovers} {
 		if err := step(ctx); err != nil {
 			return f.summary, err
 		}
@@ -76,9 +76,13 @@ type fsck struct {
 	opts FsckOptions
 	data map[string]drivers.Info // by id; what no pointer names is left in the end
 
+	old    map[digest.Digest]drivers.Info // bytes that CNCF Distribution wrote; likewise
+	origin origin
+
 	mu       sync.Mutex // guards what follows, and the callbacks
 	blobs    map[digest.Digest]*seenBlob
 	enrolled map[string]bool // repositories that have manifests
+	kept     kept
 	summary  FsckSummary
 	stage    string
 	done     int

@@ -27,12 +27,17 @@ func (f *fsck) listData(ctx context.Context) error {
 func (f *fsck) checkPointers(ctx context.Context) error {
 	var pointers []drivers.Info
 	err := f.each(ctx, f.keys.blobsPrefix(), func(info drivers.Info) error {
+		if d, ok := f.keys.parseGeneration0(info.Key); ok {
+			f.old[d] = info
+			return nil
+		}
 		pointers = append(pointers, info)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
+	pointers = append(pointers, f.pointerless(ctx, pointers)...)
 	f.begin("checking blobs", len(pointers))
 	named := make([]string, len(pointers))
 	group, work := workers(ctx)
@@ -46,8 +51,11 @@ func (f *fsck) checkPointers(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	for _, id := range named {
+	for i, id := range named {
 		delete(f.data, id)
+		if d, ok := f.keys.parseBlob(pointers[i].Key, path.Base(pointers[i].Key)); ok && id == namesOld {
+			delete(f.old, d)
+		}
 	}
 	return nil
 }
@@ -55,6 +63,9 @@ func (f *fsck) checkPointers(ctx context.Context) error {
 // checkPointer gives the id of the data that the pointer names, if any.
 func (f *fsck) checkPointer(ctx context.Context, info drivers.Info) (named string, err error) {
 	d, ok := f.keys.parsePointer(info.Key)
+	if !ok {
+		d, ok = f.keys.parseGeneration0(info.Key)
+	}
 	if !ok {
 		f.found(Note, info.Key, "this key is not one of registryd's")
 		return "", nil
@@ -76,10 +87,14 @@ func (f *fsck) checkPointer(ctx context.Context, info drivers.Info) (named strin
 	f.summary.Blobs++
 	f.summary.Bytes += p.Size
 	f.mu.Unlock()
-	if !p.there() {
-		return p.Data, nil
+	named = p.Data
+	if p.Distribution {
+		named = namesOld
 	}
-	return p.Data, f.checkContent(ctx, info.Key, d, p)
+	if !p.there() {
+		return named, nil
+	}
+	return named, f.checkContent(ctx, info.Key, d, p)
 }
 
 // checkContent compares what a pointer says with the bytes there are.
@@ -90,23 +105,24 @@ func (f *fsck) checkContent(ctx context.Context, key string, d digest.Digest, p 
 		}
 		return nil
 	}
-	size, err := f.dataSize(ctx, p.Data)
+	data := path.Base(f.keys.bytes(d, p))
+	size, err := f.dataSize(ctx, d, p)
 	switch {
 	case errors.Is(err, drivers.ErrNotFound):
-		if now, err := f.loadPointer(ctx, d); err != nil || !now.live() || now.Value.Data != p.Data {
+		if now, err := f.loadPointer(ctx, d); err != nil || !now.live() || now.Value.Data != p.Data || now.Value.Distribution != p.Distribution {
 			return ignoreDamage(err) // it changed under our eyes
 		}
-		f.found(Damage, key, "its data %s is missing", p.Data)
+		f.found(Damage, key, "its data %s is missing", data)
 		return nil
 	case err != nil:
 		return err
 	case size != p.Size:
-		f.found(Damage, key, "its data %s has %d bytes where %d are due", p.Data, size, p.Size)
+		f.found(Damage, key, "its data %s has %d bytes where %d are due", data, size, p.Size)
 		return nil
 	case !f.opts.Deep:
 		return nil
 	}
-	body, _, err := f.driver.Open(ctx, f.keys.data(p.Data), 0, -1)
+	body, _, err := f.driver.Open(ctx, f.keys.bytes(d, p), 0, -1)
 	if err != nil {
 		return err
 	}
@@ -116,16 +132,20 @@ func (f *fsck) checkContent(ctx context.Context, key string, d digest.Digest, p 
 		return err
 	}
 	if got := digester.Digest(); got != d {
-		f.found(Damage, key, "its data %s has the digest %s", p.Data, got)
+		f.found(Damage, key, "its data %s has the digest %s", data, got)
 	}
 	return nil
 }
 
-func (f *fsck) dataSize(ctx context.Context, id string) (int64, error) {
-	if info, ok := f.data[id]; ok {
+func (f *fsck) dataSize(ctx context.Context, d digest.Digest, p *pointer) (int64, error) {
+	info, ok := f.data[p.Data]
+	if p.Distribution {
+		info, ok = f.old[d]
+	}
+	if ok {
 		return info.Size, nil
 	}
-	info, err := f.driver.Stat(ctx, f.keys.data(id))
+	info, err := f.driver.Stat(ctx, f.keys.bytes(d, p))
 	return info.Size, err
 }
 

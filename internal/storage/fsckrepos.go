@@ -64,6 +64,15 @@ func (f *fsck) checkRepository(ctx context.Context, repo *fsckRepo) error {
 }
 
 func (r *fsckRepo) check(ctx context.Context, e fsckEntry) error {
+	switch e.at.kind {
+	case keyOldTag:
+		return r.checkOldTag(ctx, e)
+	case keyOldOther:
+		r.keep(e.info)
+		return nil
+	case keyOldUpload:
+		return r.checkOldUpload(ctx, e)
+	}
 	if e.info.Size == 0 { // a tombstone
 		return nil
 	}
@@ -118,13 +127,19 @@ func (r *fsckRepo) needsBlob(ctx context.Context, e fsckEntry) error {
 }
 
 func (r *fsckRepo) checkRevision(ctx context.Context, e fsckEntry) error {
-	live, err := r.record(e, func() (bool, error) { l, err := load[revision](ctx, r.driver, e.info.Key); return l.live(), err })
+	var link stored[revision]
+	live, err := r.record(e, func() (_ bool, err error) {
+		link, err = load[revision](ctx, r.driver, e.info.Key)
+		return link.live(), err
+	})
 	if err != nil || !live {
 		return err
 	}
+	bare := link.Value.MediaType == ""
+	unlisted := bare && r.looks(ctx, stageCatalog) // until the catalog is brought over
 	r.mu.Lock()
 	r.summary.Manifests++
-	r.enrolled[string(r.name)] = true
+	r.enrolled[string(r.name)] = r.enrolled[string(r.name)] || !unlisted
 	r.mu.Unlock()
 	if err := r.needsBlob(ctx, e); err != nil {
 		return err
@@ -137,6 +152,10 @@ func (r *fsckRepo) checkRevision(ctx context.Context, e fsckEntry) error {
 		return nil // missing content was reported, and a deletion is none of our business
 	}
 	m, err := manifest.Parse(content.MediaType, content.Content)
+	if err != nil && bare {
+		r.found(Note, e.info.Key, "CNCF Distribution took this manifest, and it is served as it is, but it could not be pushed again: %v", err)
+		return nil
+	}
 	if err != nil {
 		r.found(Damage, e.info.Key, "%v", err)
 		return nil
@@ -266,7 +285,10 @@ func (f *fsck) checkCatalog(ctx context.Context) error {
 		delete(f.enrolled, leaf)
 		return nil
 	})
-	for name := range f.enrolled {
+	for name, must := range f.enrolled {
+		if !must {
+			continue
+		}
 		f.found(Damage, f.keys.catalog(reference.Name(name)), "the repository is missing in the catalog, push to it once more")
 	}
 	return err

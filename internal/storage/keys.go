@@ -28,6 +28,7 @@ const CheckFolder = DefaultRoot + "/meta/check"
 //	repositories/<name>/_tags/<tag>                                              where a tag points, and where it pointed
 //	repositories/<name>/_uploads/<id>/<seq>                                      a checkpoint of an upload under way
 //	catalog/<name, encoded>                                                      one leaf per repository
+//	meta/format                                                                  who wrote the store first, and what is left to bring over
 //	meta/leases/<name>                                                           which node does a job that one at a time should do
 //
 // An underscore keeps our parts apart from those of a repository name, which cannot start with one. Tags and repositories are flat leaves, so that
@@ -47,6 +48,18 @@ func (k keys) data(id string) string {
 	return fmt.Sprintf("%s%02x/%s", k.dataPrefix(), parsed[len(parsed)-1], id)
 }
 
+// generation0 is where CNCF Distribution put the bytes of a blob.
+func (k keys) generation0(d digest.Digest) string { return k.root + "/blobs/" + hashed(d) + "/data" }
+
+// bytes is where the bytes are that the pointer p of d names.
+func (k keys) bytes(d digest.Digest, p *pointer) string {
+	if p.Distribution {
+		return k.generation0(d)
+	}
+	return k.data(p.Data)
+}
+
+func (k keys) format() string                     { return k.root + "/meta/format" }
 func (k keys) blobsPrefix() string                { return k.root + "/blobs/" }
 func (k keys) dataPrefix() string                 { return k.root + "/data/" }
 func (k keys) lease(name string) string           { return k.root + "/meta/leases/" + name }
@@ -82,8 +95,14 @@ func (k repoKeys) referrer(subject, referrer digest.Digest) string {
 	return k.referrersPrefix(subject) + slashed(referrer)
 }
 
-func (k repoKeys) tagsPrefix() string            { return k.prefix + "_tags/" }
-func (k repoKeys) tag(tag reference.Tag) string  { return k.tagsPrefix() + string(tag) }
+func (k repoKeys) tagsPrefix() string           { return k.prefix + "_tags/" }
+func (k repoKeys) tag(tag reference.Tag) string { return k.tagsPrefix() + string(tag) }
+func (k repoKeys) oldTagsPrefix() string        { return k.prefix + "_manifests/tags/" }
+func (k repoKeys) oldTag(tag reference.Tag) string {
+	return k.oldTagsPrefix() + string(tag) + "/current/link"
+}
+
+func (k repoKeys) aliasesPrefix() string         { return k.prefix + "_layers/" + digest.SHA512.String() + "/" }
 func (k repoKeys) uploadPrefix(id string) string { return k.prefix + "_uploads/" + id + "/" }
 func (k repoKeys) checkpoint(id string, seq uint64) string {
 	return k.uploadPrefix(id) + fmt.Sprintf("%010d", seq)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/registryd/registryd/internal/drivers"
+	"github.com/registryd/registryd/internal/reference"
 )
 
 // # Stores that CNCF Distribution wrote
@@ -94,29 +95,34 @@ type legacy struct {
 	mu   sync.Mutex // held while the record is read
 	read time.Time
 
-	brought *lru[string] // repositories whose tags were all brought over
+	brought *lru[reference.Name] // repositories whose tags were all brought over
 }
 
 // Prepare finds out whether CNCF Distribution wrote this store, and writes it down. A store where it did is served right only after this; any other
 // may be used without. It costs one request, two more when the store is opened for the first time.
 func (r *Registry) Prepare(ctx context.Context) error {
-	cur, err := load[format](ctx, r.driver, r.keys.format())
-	if err == nil && !cur.live() {
-		cur, err = r.claim(ctx, cur)
-	}
-	if err != nil {
-		return fmt.Errorf("find out who wrote the store: %w", err)
-	}
-	if left := cur.Value.Stage; left < stageDone || left > stageCatalog {
-		return fmt.Errorf("%s says that stage %d is left, which this node does not know", r.keys.format(), left)
-	}
-	r.legacy.left.Store(int32(cur.Value.Stage))
-	r.legacy.read = r.opts.Now()
-	return nil
+	_, err := r.survey(ctx, !r.opts.ReadOnly)
+	return err
 }
 
-// claim writes the first record of a store, unless writes are off.
-func (r *Registry) claim(ctx context.Context, cur stored[format]) (stored[format], error) {
+// survey reads the record. With write it creates one where there is none.
+func (r *Registry) survey(ctx context.Context, write bool) (format, error) {
+	cur, err := load[format](ctx, r.driver, r.keys.format())
+	if err == nil && !cur.live() {
+		cur, err = r.claim(ctx, cur, write)
+	}
+	if err != nil {
+		return format{}, fmt.Errorf("find out who wrote the store: %w", err)
+	}
+	if left := cur.Value.Stage; left < stageDone || left > stageCatalog {
+		return format{}, fmt.Errorf("%s says that stage %d is left, which this node does not know", r.keys.format(), left)
+	}
+	r.legacy.left.Store(int32(cur.Value.Stage))
+	return *cur.Value, nil
+}
+
+// claim makes the first record of a store.
+func (r *Registry) claim(ctx context.Context, cur stored[format], write bool) (stored[format], error) {
 	page, err := r.driver.List(ctx, drivers.ListOptions{Prefix: r.keys.root + "/", Delimiter: "/"})
 	if err != nil {
 		return cur, err
@@ -127,7 +133,7 @@ func (r *Registry) claim(ctx context.Context, cur stored[format]) (stored[format
 			first = format{Origin: originDistribution, State: formatImporting, Stage: stageCatalog}
 		}
 	}
-	if r.opts.ReadOnly {
+	if !write {
 		return stored[format]{Value: &first}, nil
 	}
 	now, err := swap(ctx, r.driver, r.keys.format(), cur, first)

@@ -107,12 +107,33 @@ func (r *Repository) canonical(ctx context.Context, d digest.Digest, link *layer
 		return nil, nil
 	}
 	p, err := r.registry.loadPointer(ctx, link.bare)
-	if err != nil || !p.Value.there() || p.Value.inline() {
+	if err != nil || !p.Value.there() {
 		return nil, err
+	}
+	if p.Value.inline() {
+		if d.Algorithm().FromBytes(p.Value.Inline) != d {
+			return nil, nil
+		}
+		return r.registry.point(ctx, d, pointer{Size: p.Value.Size, Inline: p.Value.Inline})
 	}
 	data, err := r.rehash(ctx, drivers.Session{Key: r.registry.keys.bytes(link.bare, p.Value)}, d)
 	if err != nil {
 		return nil, err
 	}
 	return r.registry.point(ctx, d, pointer{Size: p.Value.Size, Data: data})
+}
+
+// old says whether the repository has manifests that CNCF Distribution wrote.
+func (r *Repository) old(ctx context.Context) (bool, error) {
+	page, err := r.registry.driver.List(ctx, drivers.ListOptions{Prefix: r.keys.prefix + "_manifests/", Limit: 1})
+	return len(page.Objects) > 0, err
+}
+
+// behind is what is left of a sorted list behind after.
+func behind(sorted []string, after string) []string {
+	i, found := slices.BinarySearch(sorted, after)
+	if found {
+		i++
+	}
+	return sorted[i:]
 }

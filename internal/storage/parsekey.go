@@ -19,6 +19,9 @@ const (
 	keyReferrer
 	keyTag
 	keyCheckpoint
+	keyOldTag    // where CNCF Distribution has a tag point
+	keyOldOther  // something else of its, that registryd never reads
+	keyOldUpload // of an upload that was under way
 )
 
 // repoKey is the key of something in a repository, taken apart.
@@ -65,10 +68,10 @@ func (k keys) parse(key string) repoKey {
 	case len(p) == 2 && p[0] == "_tags":
 		at.kind = keyTag
 		at.tag, err = reference.ParseTag(p[1])
-	case len(p) == 3 && p[0] == "_uploads":
+	case len(p) == 3 && p[0] == "_uploads" && isCheckpoint(p[2]):
 		at.kind, at.upload = keyCheckpoint, p[1]
 	default:
-		return unknown
+		return at.old(p)
 	}
 	if err != nil {
 		return unknown
@@ -76,10 +79,42 @@ func (k keys) parse(key string) repoKey {
 	return at
 }
 
+// isCheckpoint tells the last part of a checkpoint's key from what CNCF Distribution has there.
+func isCheckpoint(part string) bool {
+	_, ok := parseCheckpoint(part)
+	return ok
+}
+
+// old recognises what CNCF Distribution has in a repository and registryd has not.
+func (at repoKey) old(p []string) repoKey {
+	var err error
+	switch {
+	case len(p) == 5 && p[0] == "_manifests" && p[1] == "tags" && p[3] == "current" && p[4] == "link":
+		at.kind = keyOldTag
+		at.tag, err = reference.ParseTag(p[2])
+	case len(p) == 7 && p[0] == "_manifests" && p[1] == "tags" && p[3] == "index" && p[6] == "link",
+		len(p) == 8 && p[0] == "_manifests" && p[1] == "revisions" && p[4] == "signatures" && p[7] == "link":
+		at.kind = keyOldOther
+	case len(p) == 3 && p[0] == "_uploads" && (p[2] == "data" || p[2] == "startedat"), len(p) == 5 && p[0] == "_uploads" && p[2] == "hashstates":
+		at.kind, at.upload = keyOldUpload, p[1]
+	default:
+		return repoKey{}
+	}
+	if err != nil {
+		return repoKey{}
+	}
+	return at
+}
+
 // parsePointer is the digest whose pointer stands at key.
-func (k keys) parsePointer(key string) (digest.Digest, bool) {
+func (k keys) parsePointer(key string) (digest.Digest, bool) { return k.parseBlob(key, "pointer") }
+
+// parseGeneration0 is the digest whose bytes CNCF Distribution put at key.
+func (k keys) parseGeneration0(key string) (digest.Digest, bool) { return k.parseBlob(key, "data") }
+
+func (k keys) parseBlob(key, last string) (digest.Digest, bool) {
 	p := strings.Split(strings.TrimPrefix(key, k.blobsPrefix()), "/")
-	if len(p) != 4 || p[3] != "pointer" {
+	if len(p) != 4 || p[3] != last {
 		return "", false
 	}
 	d, err := digestOf(p[0], p[2])

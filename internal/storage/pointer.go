@@ -24,9 +24,11 @@ type pointer struct {
 	Size   int64  `json:"size"`
 	Data   string `json:"data,omitempty"`   // the id below data/
 	Inline []byte `json:"inline,omitempty"` // the bytes, where Data is empty
+
+	Distribution bool `json:"distribution,omitempty"` // the bytes are where CNCF Distribution put them (legacy.go)
 }
 
-func (p *pointer) inline() bool { return p.Data == "" }
+func (p *pointer) inline() bool { return p.Data == "" && !p.Distribution }
 
 // check says what is wrong with a pointer that was read.
 func (p *pointer) check() error {
@@ -35,7 +37,9 @@ func (p *pointer) check() error {
 		return fmt.Errorf("unknown state %q", p.State)
 	case p.inline() && int64(len(p.Inline)) != p.Size:
 		return fmt.Errorf("%d bytes inline where its size says %d", len(p.Inline), p.Size)
-	case !p.inline() && (len(p.Data) < 2 || len(p.Inline) > 0 || p.Size < 0):
+	case p.Distribution && (p.Data != "" || len(p.Inline) > 0 || p.Size < 0):
+		return fmt.Errorf("names its bytes twice")
+	case !p.inline() && !p.Distribution && (len(p.Data) < 2 || len(p.Inline) > 0 || p.Size < 0):
 		return fmt.Errorf("names no data")
 	}
 	return nil
@@ -44,8 +48,13 @@ func (p *pointer) check() error {
 // there says whether the bytes can be read.
 func (p *pointer) there() bool { return p != nil && p.State != stateDeleting }
 
+// loadPointer reads the pointer of a blob. Where it has none yet, but bytes that CNCF Distribution wrote, it comes as one that has yet to be created.
 func (r *Registry) loadPointer(ctx context.Context, d digest.Digest) (stored[pointer], error) {
+	old := r.looks(ctx, stageBlobs)
 	p, err := load[pointer](ctx, r.driver, r.keys.pointer(d))
+	if err == nil && p.etag == "" && old {
+		return r.generation0(ctx, d)
+	}
 	if err == nil && p.live() {
 		if err := p.Value.check(); err != nil {
 			return p, fmt.Errorf("pointer of %s: %w", d, err)

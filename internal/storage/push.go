@@ -91,7 +91,7 @@ func (p *push) read(ctx context.Context) error {
 	group.Go(func() error { return p.checkReferences(ctx) })
 	for i, tag := range p.tags {
 		group.Go(func() (err error) {
-			p.before[i], err = load[tagRecord](ctx, p.registry.driver, p.keys.tag(tag))
+			p.before[i], err = p.loadTag(ctx, tag)
 			return err
 		})
 	}

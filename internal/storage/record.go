@@ -68,6 +68,12 @@ func decode[T any, P record[T]](key string, content []byte) (*T, error) {
 		return nil, nil
 	}
 	value := new(T)
+	if link, ok := any(value).(bareLink); ok && content[0] != '{' {
+		if d, ok := parseBare(content); ok {
+			link.setBare(d)
+			return value, nil
+		}
+	}
 	if err := json.Unmarshal(content, value); err != nil {
 		return nil, fmt.Errorf("record %s cannot be read: %w", key, err)
 	}

@@ -20,6 +20,7 @@ type Registry struct {
 	opts   Options
 	known  *lru[reference.Name] // repositories that have their catalog leaf
 	gone   *lru[string]         // uploads cancelled through this process
+	legacy legacy
 }
 
 // Options are what can be chosen. The zero Options are the defaults.
@@ -49,13 +50,15 @@ func New(driver drivers.Driver, opts Options) *Registry {
 	if opts.UploadTTL == 0 {
 		opts.UploadTTL = defaultUploadTTL
 	}
-	return &Registry{
+	r := &Registry{
 		driver: driver,
 		keys:   keys{opts.Root},
 		opts:   opts,
 		known:  newLRU[reference.Name](memoLength),
 		gone:   newLRU[string](memoLength),
 	}
+	r.legacy.brought = newLRU[reference.Name](memoLength)
+	return r
 }
 
 // Repository is one repository of a registry, whether or not anything is in it yet.
@@ -99,7 +102,15 @@ func (r *Repository) exists(ctx context.Context) error {
 	if r.registry.known.has(r.name) {
 		return nil
 	}
+	old := r.registry.looks(ctx, stageCatalog)
 	_, err := r.registry.driver.Stat(ctx, r.registry.keys.catalog(r.name))
+	if errors.Is(err, drivers.ErrNotFound) && old {
+		var is bool
+		if is, err = r.old(ctx); is || err != nil {
+			return err
+		}
+		err = drivers.ErrNotFound
+	}
 	if errors.Is(err, drivers.ErrNotFound) {
 		return fail(NameUnknown, "this repository does not exist, push an image to it first", map[string]string{"name": string(r.name)})
 	}

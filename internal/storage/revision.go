@@ -1,21 +1,25 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/registryd/registryd/internal/manifest"
 	"github.com/registryd/registryd/internal/reference"
 )
 
 // revision says that a repository has a manifest. Its key is the commit point of a push by digest.
 type revision struct {
 	header
-	MediaType string `json:"mediaType"`
+	MediaType string `json:"mediaType"` // empty where CNCF Distribution wrote the link: the manifest itself has to be asked
 	Size      int64  `json:"size"`
 }
+
+func (r *revision) setBare(digest.Digest) {}
 
 // Manifest is a manifest as it was pushed, to the byte.
 type Manifest struct {
@@ -32,7 +36,7 @@ func (r *Repository) Manifest(ctx context.Context, ref reference.Reference) (*Ma
 	if ref.IsDigest() {
 		return r.manifestByDigest(ctx, ref.Digest)
 	}
-	tag, err := load[tagRecord](ctx, r.registry.driver, r.keys.tag(ref.Tag))
+	tag, err := r.loadTag(ctx, ref.Tag)
 	if err != nil {
 		return nil, err
 	}
@@ -56,9 +60,16 @@ func (r *Repository) StatManifest(ctx context.Context, ref reference.Reference) 
 		if !link.live() {
 			return nil, manifestUnknown(ref)
 		}
+		if link.Value.MediaType == "" {
+			m, err := r.manifestByDigest(ctx, ref.Digest)
+			if err != nil {
+				return nil, err
+			}
+			return &Manifest{Descriptor: m.Descriptor, MediaType: m.MediaType}, nil
+		}
 		return &Manifest{Descriptor: Descriptor{Digest: ref.Digest, Size: link.Value.Size}, MediaType: link.Value.MediaType}, nil
 	}
-	tag, err := load[tagRecord](ctx, r.registry.driver, r.keys.tag(ref.Tag))
+	tag, err := r.loadTag(ctx, ref.Tag)
 	if err != nil {
 		return nil, err
 	}
@@ -94,9 +105,9 @@ func (r *Repository) manifest(ctx context.Context, ref reference.Reference, d di
 	}
 	m := &Manifest{Descriptor: Descriptor{Digest: d, Size: p.Value.Size}, MediaType: mediaType, Content: p.Value.Inline}
 	if p.Value.inline() {
-		return m, nil
+		return m.typed(), nil
 	}
-	content, _, err := readAll(ctx, r.registry.driver, r.registry.keys.data(p.Value.Data), maxManifest)
+	content, _, err := readAll(ctx, r.registry.driver, r.registry.keys.bytes(d, p.Value), maxManifest)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +115,15 @@ func (r *Repository) manifest(ctx context.Context, ref reference.Reference, d di
 		return nil, errors.New("the data of manifest " + d.String() + " has another size than its pointer says")
 	}
 	m.Content = content
-	return m, nil
+	return m.typed(), nil
+}
+
+// typed finds the media type of a manifest that was stored without it.
+func (m *Manifest) typed() *Manifest {
+	if m.MediaType == "" {
+		m.MediaType = cmp.Or(manifest.DetectMediaType(m.Content), "application/json")
+	}
+	return m
 }
 
 // linkRevision makes a manifest one of this repository. cur is the link as it was read, or nothing to try without reading.

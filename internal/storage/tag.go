@@ -73,7 +73,7 @@ func (r *Repository) setTag(ctx context.Context, tag reference.Tag, cur stored[t
 
 // History is where the tag points and pointed, newest first, at most 51 places; ManifestUnknown where there is no such tag.
 func (r *Repository) History(ctx context.Context, tag reference.Tag) ([]TagEvent, error) {
-	cur, err := load[tagRecord](ctx, r.registry.driver, r.keys.tag(tag))
+	cur, err := r.loadTag(ctx, tag)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func (r *Repository) DeleteTag(ctx context.Context, tag reference.Tag) error {
 		return err
 	}
 	key := r.keys.tag(tag)
-	cur, err := load[tagRecord](ctx, r.registry.driver, key)
+	cur, err := r.loadTag(ctx, tag)
 	if err != nil {
 		return err
 	}

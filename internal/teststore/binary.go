@@ -23,12 +23,14 @@ type program struct {
 var (
 	minio     = &program{name: "minio", module: "github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c"}
 	versitygw = &program{name: "versitygw", module: "github.com/versity/versitygw/cmd/versitygw@v1.8.0"}
+
+	distribution = &program{name: "registry", module: "github.com/distribution/distribution/v3/cmd/registry@v3.1.2"}
 )
 
 // Build makes sure that all programs are in the cache folder, and says where.
 func Build() ([]string, error) {
 	var paths []string
-	for _, p := range []*program{minio, versitygw} {
+	for _, p := range []*program{minio, versitygw, distribution} {
 		path, err := p.find()
 		if err != nil {
 			return nil, err

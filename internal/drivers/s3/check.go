@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -74,6 +75,8 @@ func (c *checker) answers() error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		return fmt.Errorf("the certificate of the store is not trusted, name its authority in storage.s3.cafile: %w", err)
 	case errors.Is(err, drivers.ErrUnavailable):
 		return fmt.Errorf("the store does not answer, check storage.s3.regionendpoint and the network: %w", err)
 	case status(err) == http.StatusForbidden:

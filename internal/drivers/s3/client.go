@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -17,6 +18,8 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
@@ -43,6 +46,7 @@ func newClient(ctx context.Context, c Config, opts Options) (*s3.Client, error) 
 		awsconfig.WithRegion(c.Region),
 		awsconfig.WithRetryer(func() aws.Retryer { return newRetryer(opts.MaxBackoff) }),
 		awsconfig.WithAppID("registryd"),
+		awsconfig.WithLogger(logging.Nop{}), // what matters comes back as an error
 		// Checksums beyond what an operation demands are not understood everywhere; bytes are hashed before they are committed.
 		awsconfig.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
 		awsconfig.WithResponseChecksumValidation(aws.ResponseChecksumValidationWhenRequired),
@@ -79,11 +83,19 @@ func newRetryer(maxBackoff time.Duration) aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = attempts
 		o.MaxBackoff = maxBackoff
-		o.Retryables = append(o.Retryables, retry.RetryableErrorCode{Codes: map[string]struct{}{
+		o.Retryables = append(o.Retryables, retry.IsErrorRetryableFunc(brokeOff), retry.RetryableErrorCode{Codes: map[string]struct{}{
 			"ConditionalRequestConflict": {}, "SlowDownRead": {}, "SlowDownWrite": {}, "OperationAborted": {},
 			"XMinioServerNotInitialized": {}, "ServerBusy": {}, "ExistingObjectIsDirectory": {}, // versitygw, while a folder is being removed
 		}})
 	})
+}
+
+// brokeOff: the answer was cut off while it was read. The SDK calls that a malformed one, and would not try again.
+func brokeOff(err error) aws.Ternary {
+	if errors.As(err, new(*smithy.DeserializationError)) {
+		return aws.TrueTernary
+	}
+	return aws.UnknownTernary
 }
 
 func newTransport(c Config) (_ *http.Transport, err error) {

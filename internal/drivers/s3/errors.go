@@ -41,7 +41,8 @@ func explain(ctx context.Context, op, key string, err error) error {
 		return fmt.Errorf("%s: %w", what, drivers.ErrPrecondition)
 	case status == http.StatusNotFound:
 		return fmt.Errorf("%s: %w", what, drivers.ErrNotFound)
-	case status == 0, status >= 500, status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, code == "RequestTimeout",
+	case status < 300, // no answer, or one that broke off
+		status >= 500 && status != http.StatusNotImplemented, status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, code == "RequestTimeout",
 		code == "ConditionalRequestConflict", code == "ExistingObjectIsDirectory", code == "OperationAborted", code == "SlowDown", isQuota(err):
 		return &drivers.Unavailable{RetryAfter: retryAfter(header), Err: fmt.Errorf("%s: %w", what, err)}
 	}

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -15,17 +16,18 @@ var (
 	_ drivers.Redirector = (*Driver)(nil)
 )
 
-// ExpireUploads aborts multipart uploads by what the store lists of them. MinIO lists none for a prefix; it drops them after 24 hours by itself.
+// ExpireUploads aborts multipart uploads by what the store lists of them. It asks for those of the whole bucket, since MinIO lists none for a prefix;
+// which are ours it sees for itself.
 func (d *Driver) ExpireUploads(ctx context.Context, prefix string, before time.Time, dryRun bool) (int, error) {
 	expired := 0
-	in := &s3.ListMultipartUploadsInput{Bucket: &d.config.Bucket, Prefix: d.at(prefix)}
+	in := &s3.ListMultipartUploadsInput{Bucket: &d.config.Bucket}
 	for {
 		out, err := d.client.ListMultipartUploads(ctx, in)
 		if err != nil {
 			return expired, explain(ctx, "list the uploads below", prefix, err)
 		}
 		for _, upload := range out.Uploads {
-			if upload.Initiated == nil || !upload.Initiated.Before(before) {
+			if upload.Initiated == nil || !upload.Initiated.Before(before) || !strings.HasPrefix(aws.ToString(upload.Key), *d.at(prefix)) {
 				continue
 			}
 			if !dryRun {

@@ -83,7 +83,12 @@ func decode(session drivers.Session) (*state, error) {
 	}
 	last := 0
 	for range r.count() {
-		p := part{Number: last + int(r.number()), Size: r.number(), ETag: r.etag()}
+		step := r.number()
+		p := part{Number: last + int(step), Size: r.number(), ETag: r.etag()}
+		if step < 1 || step > maxParts || p.Number > maxParts {
+			r.err = errors.Join(r.err, errors.New("the number of a part is malformed"))
+			break
+		}
 		last = p.Number
 		s.Parts = append(s.Parts, p)
 	}
