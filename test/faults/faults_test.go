@@ -286,4 +286,3 @@ func sound(t *testing.T, d *s3.Driver, later time.Duration, opts storage.FsckOpt
 	t.Logf("fsck: %+v", s)
 	return found
 }
-

@@ -166,10 +166,13 @@ func (r *registry) keys() map[string]string {
 	}
 }
 
+// direct says whether the store is one over a network, to which bytes go before anything is committed.
+func (r *registry) direct() bool { _, ok := r.driver.(*s3.Driver); return ok }
+
 // unfinished are words of keys that may be left of an upload that was cut off. On a store that is written directly its bytes are an object already,
 // which no pointer names and nobody sees; fsck finds it by its age.
 func (r *registry) unfinished() []string {
-	if _, direct := r.driver.(*s3.Driver); direct {
+	if r.direct() {
 		return []string{"/_uploads/", "/v2/data/"}
 	}
 	return []string{"/_uploads/"}

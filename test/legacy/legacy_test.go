@@ -323,7 +323,9 @@ func TestFreshStore(t *testing.T) {
 		t.Errorf("another start made the calls %v", second.calls.Calls())
 	}
 	w.check(second.client, true)
-	if slices.ContainsFunc(second.calls.Calls()[1:], func(c drivertest.Call) bool { return strings.Contains(c.Key, "/meta/") || strings.Contains(c.Key, "/_manifests/tags/") }) {
+	if slices.ContainsFunc(second.calls.Calls()[1:], func(c drivertest.Call) bool {
+		return strings.Contains(c.Key, "/meta/") || strings.Contains(c.Key, "/_manifests/tags/")
+	}) {
 		t.Errorf("a store of ours looks in old places: %v", second.calls.Calls())
 	}
 }

@@ -130,7 +130,7 @@ func (w *world) index(c client, name, mediaType string, children []digest.Digest
 	return w.put(c, name, mediaType, encode(map[string]any{"schemaVersion": 2, "mediaType": mediaType, "manifests": list}), tags...)
 }
 
-// populate fills a CNCF Distribution. large is the size of the largest layer.
+// populate fills a CNCF Distribution. large is the size of what is large.
 func populate(c client, large int) *world {
 	c.Helper()
 	w := &world{map[string]*repo{}}
@@ -151,7 +151,7 @@ func populate(c client, large int) *world {
 	w.push(c, "a-b", ociImage, nil, [][]byte{noise(3, large)}, "big")
 	w.push(c, "a0", ociImage, func(m map[string]any) { delete(m, "mediaType") }, [][]byte{layer}, "untyped")
 	w.push(c, "team/x/app", ociImage, func(m map[string]any) {
-		m["annotations"] = map[string]string{"pad": strings.Repeat("long ", 20<<10)}
+		m["annotations"] = map[string]string{"pad": strings.Repeat("long ", min(large, 100<<10)/5)}
 	}, [][]byte{{}}, "long")
 
 	// Artifacts: one that its client listed under the fallback tag, one that it did not.
@@ -174,7 +174,7 @@ func populate(c client, large int) *world {
 	w.deleted("a", gone)
 
 	// A blob under another digest than sha256.
-	big := noise(7, 100<<10)
+	big := noise(7, min(large, 100<<10))
 	w.repo("a").blobs[c.pushBlob("a", big, digest.SHA512)] = big
 
 	// An upload that nobody will end.
@@ -251,7 +251,9 @@ func (r *repo) check(c client, name string, imported bool) {
 		c.want(http.StatusNotFound, http.MethodGet, "/v2/"+name+"/blobs/"+d.String(), "", nil)
 	}
 	for subject, all := range r.referrers {
-		var got struct{ Manifests []struct{ Digest digest.Digest } }
+		var got struct {
+			Manifests []struct{ Digest digest.Digest }
+		}
 		a := c.want(http.StatusOK, http.MethodGet, "/v2/"+name+"/referrers/"+subject.String(), "", nil)
 		if err := json.Unmarshal(a.body, &got); err != nil {
 			c.Fatal(err)

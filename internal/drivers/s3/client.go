@@ -22,6 +22,8 @@ import (
 	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/registryd/registryd/internal/drivers"
 )
 
 // Bounds of a request. A store that takes longer than stallTimeout to move a byte is given up on, so that no request hangs however large it is.
@@ -83,6 +85,13 @@ func newRetryer(maxBackoff time.Duration) aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = attempts
 		o.MaxBackoff = maxBackoff
+		// A body that cannot be read, because its tail is gone with the upload, will not be there at the next attempt either.
+		o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+			if errors.Is(err, drivers.ErrNotFound) {
+				return aws.FalseTernary
+			}
+			return aws.UnknownTernary
+		})}, o.Retryables...)
 		o.Retryables = append(o.Retryables, retry.IsErrorRetryableFunc(brokeOff), retry.RetryableErrorCode{Codes: map[string]struct{}{
 			"ConditionalRequestConflict": {}, "SlowDownRead": {}, "SlowDownWrite": {}, "OperationAborted": {},
 			"XMinioServerNotInitialized": {}, "ServerBusy": {}, "ExistingObjectIsDirectory": {}, // versitygw, while a folder is being removed

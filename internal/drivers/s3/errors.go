@@ -33,7 +33,7 @@ func explain(ctx context.Context, op, key string, err error) error {
 		}
 	}
 	switch code := errorCode(err); {
-	case code == "NoSuchKey" || code == "NoSuchUpload":
+	case code == "NoSuchKey" || code == "NoSuchUpload" || errors.Is(err, drivers.ErrNotFound): // the last is a tail that was to be sent
 		return fmt.Errorf("%s: %w", what, drivers.ErrNotFound)
 	case code == "NoSuchBucket":
 		return fmt.Errorf("%s: the bucket does not exist, make it or correct storage.s3.bucket: %w", what, err)
