@@ -4,11 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/registryd/registryd/internal/config"
 	"github.com/registryd/registryd/internal/storage"
 )
 
@@ -30,7 +33,7 @@ func (a *app) fsckCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.fsck(cmd, flags) },
 	}
 	cmd.Flags().BoolVar(&flags.deep, "deep", false, "read all bytes and compare them with their digests")
-	cmd.Flags().BoolVar(&flags.prune, "prune", false, "remove leftovers that are older than a day")
+	cmd.Flags().BoolVar(&flags.prune, "prune", false, "remove data that no blob names and uploads that were left alone, when they are older than a day")
 	cmd.Flags().BoolVar(&flags.json, "json", false, "write one JSON object for each finding, and one for the summary")
 	return cmd
 }
@@ -38,6 +41,9 @@ func (a *app) fsckCommand() *cobra.Command {
 func (a *app) fsck(cmd *cobra.Command, flags fsckFlags) (err error) {
 	c, err := a.load(cmd)
 	if err != nil {
+		return err
+	}
+	if err := holdsRegistry(c.Config); err != nil {
 		return err
 	}
 	store, err := openStore(cmd.Context(), c.Config, !flags.prune)
@@ -63,6 +69,20 @@ func (a *app) fsck(cmd *cobra.Command, flags fsckFlags) (err error) {
 		return errDamage
 	}
 	return nil
+}
+
+// holdsRegistry keeps a check of the wrong directory from finding nothing wrong.
+func holdsRegistry(c config.Config) error {
+	if inBucket(c) {
+		return nil
+	}
+	root := c.Storage.Filesystem.RootDirectory
+	for _, sign := range []string{".registryd", storage.DefaultRoot} {
+		if _, err := os.Stat(filepath.Join(root, sign)); !errors.Is(err, os.ErrNotExist) {
+			return nil // it is there, or opening the store will say what is the matter
+		}
+	}
+	return fmt.Errorf("%s holds no registry; name its directory with --data (storage.filesystem.rootdirectory)", root)
 }
 
 // fsckReport writes findings, for people or for programs.

@@ -81,8 +81,9 @@ func listLeaves(ctx context.Context, objects drivers.Objects, prefix, after stri
 		leaves = append(leaves, leaf)
 		return false
 	}
+	limit := n + 1
 	for n > 0 {
-		page, err := objects.List(ctx, drivers.ListOptions{Prefix: prefix, After: after, Limit: n + 1 - len(leaves)})
+		page, err := objects.List(ctx, drivers.ListOptions{Prefix: prefix, After: after, Limit: limit})
 		if err != nil {
 			return nil, false, err
 		}
@@ -103,6 +104,7 @@ func listLeaves(ctx context.Context, objects drivers.Objects, prefix, after stri
 				return leaves, true, nil
 			}
 		}
+		limit = 0 // a page that was not enough held tombstones, and there may be thousands more
 		if after = page.Next; after == "" {
 			break
 		}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"path"
+	"sync/atomic"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -39,32 +41,46 @@ func (r *Repository) DeleteManifest(ctx context.Context, d digest.Digest) error 
 	if err != nil {
 		return err
 	}
-	untagged, err := r.untag(ctx, d)
+	// From here on the client's patience does not count: tags that were left would go on serving what is deleted.
+	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), untagTime)
+	defer cancel()
+	untagged, err := r.untag(work, d)
 	if err == nil && !buried && !untagged {
 		return manifestUnknown(reference.Reference{Digest: d})
 	}
 	return err
 }
 
+// untagTime is how long a deletion may take to find and bury the tags of its manifest.
+const untagTime = 10 * time.Minute
+
+// errRevived: the manifest was pushed again.
+var errRevived = errors.New("the manifest was pushed again")
+
 // untag buries the tags that point to a deleted manifest, and says whether there were any.
-func (r *Repository) untag(ctx context.Context, d digest.Digest) (any bool, err error) {
-	opts := drivers.ListOptions{Prefix: r.keys.marksPrefix(d)}
-	for {
-		page, err := r.registry.driver.List(ctx, opts)
-		if err != nil {
-			return any, err
-		}
-		for _, mark := range page.Objects {
-			buried, stop, err := r.untagOne(ctx, d, reference.Tag(path.Base(mark.Key)))
-			any = any || buried
-			if err != nil || stop {
-				return any, err
+func (r *Repository) untag(ctx context.Context, d digest.Digest) (bool, error) {
+	var buried atomic.Bool
+	group, work := workers(ctx)
+	err := r.registry.each(work, r.keys.marksPrefix(d), func(mark drivers.Info) error {
+		group.Go(func() error {
+			done, stop, err := r.untagOne(work, d, reference.Tag(path.Base(mark.Key)))
+			if done {
+				buried.Store(true)
 			}
-		}
-		if opts.After = page.Next; opts.After == "" {
-			return any, nil
-		}
+			if stop {
+				return errRevived
+			}
+			return err
+		})
+		return work.Err()
+	})
+	if waitErr := group.Wait(); waitErr != nil {
+		err = waitErr
 	}
+	if errors.Is(err, errRevived) {
+		err = nil
+	}
+	return buried.Load(), err
 }
 
 // untagOne deals with one tag that pointed to d at some time. stop means that d was pushed again.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"path"
+	"syscall"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -122,19 +123,32 @@ func (f *fsck) checkContent(ctx context.Context, key string, d digest.Digest, p 
 	case !f.opts.Deep:
 		return nil
 	}
-	body, _, err := f.driver.Open(ctx, f.keys.bytes(d, p), 0, -1)
-	if err != nil {
+	switch got, err := f.digest(ctx, d, p); {
+	case unreadable(err):
+		f.found(Damage, key, "its data %s cannot be read: %v", data, err)
+	case err != nil:
 		return err
-	}
-	defer body.Close()
-	digester := d.Algorithm().Digester()
-	if _, err := io.Copy(digester.Hash(), body); err != nil {
-		return err
-	}
-	if got := digester.Digest(); got != d {
+	case got != d:
 		f.found(Damage, key, "its data %s has the digest %s", data, got)
 	}
 	return nil
+}
+
+// digest reads all bytes of a blob.
+func (f *fsck) digest(ctx context.Context, d digest.Digest, p *pointer) (digest.Digest, error) {
+	body, _, err := f.driver.Open(ctx, f.keys.bytes(d, p), 0, -1)
+	if err != nil {
+		return "", err
+	}
+	defer body.Close()
+	digester := d.Algorithm().Digester()
+	_, err = io.Copy(digester.Hash(), body)
+	return digester.Digest(), err
+}
+
+// unreadable tells an object that is lost to us from a store that does not answer: a bad sector is no reason to look at nothing else.
+func unreadable(err error) bool {
+	return err != nil && (!isTransient(err) || errors.Is(err, syscall.EIO))
 }
 
 func (f *fsck) dataSize(ctx context.Context, d digest.Digest, p *pointer) (int64, error) {

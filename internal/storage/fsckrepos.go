@@ -249,27 +249,28 @@ func (r *fsckRepo) checkReferrer(ctx context.Context, e fsckEntry) error {
 	return ignoreDamage(err)
 }
 
-// checkUpload counts an upload under way, and ends one that is over.
+// checkUpload counts an upload under way, and ends one that was left alone.
 func (r *fsckRepo) checkUpload(ctx context.Context, e fsckEntry) error {
 	r.count(&r.summary.Uploads, 1)
-	finding := Finding{Severity: Note, Key: e.info.Key, Age: r.age(e.info), Message: "an upload is under way"}
-	if finding.Age > pruneAge {
-		finding.Severity, finding.Message = Leftover, "an upload was left alone"
-		if r.fsck.opts.Prune {
-			cur, err := load[checkpoint](ctx, r.driver, e.info.Key)
-			if isTransient(err) {
-				return err
-			}
-			if err == nil && cur.live() && cur.Value.Session.Key != "" {
-				if err := r.driver.Abort(ctx, cur.Value.Session); err != nil {
-					return err
-				}
-			}
-			if err := r.driver.Delete(ctx, e.info.Key); err != nil {
-				return err
-			}
-			finding.Pruned = true
+	age := r.age(e.info)
+	if age <= pruneAge {
+		return nil
+	}
+	finding := Finding{Severity: Leftover, Key: e.info.Key, Age: age, Message: "an upload was left alone"}
+	if r.fsck.opts.Prune {
+		cur, err := load[checkpoint](ctx, r.driver, e.info.Key)
+		if isTransient(err) {
+			return err
 		}
+		if err == nil && cur.live() && cur.Value.Session.Key != "" {
+			if err := r.driver.Abort(ctx, cur.Value.Session); err != nil {
+				return err
+			}
+		}
+		if err := r.driver.Delete(ctx, e.info.Key); err != nil {
+			return err
+		}
+		finding.Pruned = true
 	}
 	r.report(finding)
 	return nil

@@ -15,8 +15,8 @@ import (
 // formatVersion is written into every record. A node refuses records of a version it does not know.
 const formatVersion = 1
 
-// maxRecord bounds what is read as a record, in bytes: a referrer holds the annotations of a manifest of 4 MiB.
-const maxRecord = 8 << 20
+// maxRecord bounds what is read as a record, in bytes: a referrer holds the annotations of a manifest of up to 64 MiB.
+const maxRecord = 80 << 20
 
 // header begins every record. The nonce makes the ETag of each version of a record unlike all others, since a store may derive it from content
 // alone; and it tells a writer whose answer was lost that the record standing there is its own.
@@ -83,12 +83,27 @@ func decode[T any, P record[T]](key string, content []byte) (*T, error) {
 	return value, nil
 }
 
+// encode writes a record as it was meant: escaping for HTML could make it many times as long.
+func encode(value any) ([]byte, error) {
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return nil, err
+	}
+	content := bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
+	if len(content) > maxRecord {
+		return nil, fmt.Errorf("%d bytes are more than the %d a record may have", len(content), maxRecord)
+	}
+	return content, nil
+}
+
 // swap puts next in the place of cur, in one compare-and-swap. It gives what stands there now; when somebody else was faster, that is theirs, and
 // the error is ErrPrecondition. A repeated or lost answer of our own Put counts as ours.
 func swap[T any, P record[T]](ctx context.Context, objects drivers.Objects, key string, cur stored[T], next T) (stored[T], error) {
 	head := P(&next).head()
 	head.Version, head.Nonce = formatVersion, rand.Text()
-	content, err := json.Marshal(&next)
+	content, err := encode(&next)
 	if err != nil {
 		return cur, fmt.Errorf("encode %s: %w", key, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -25,10 +26,11 @@ type referrer struct {
 // refer makes the manifest findable from its subject.
 func (p *push) refer(ctx context.Context) error {
 	_, err := update(ctx, p.registry.driver, p.keys.referrer(p.Subject, p.Digest), stored[referrer]{}, func(r *referrer) *referrer {
-		if r != nil {
+		want := describe(p.Descriptor, p.manifest)
+		if r != nil && reflect.DeepEqual(r.Descriptor, want) {
 			return nil
 		}
-		return &referrer{Descriptor: describe(p.Descriptor, p.manifest)}
+		return &referrer{Descriptor: want} // or it was pushed under another media type before
 	})
 	return err
 }
@@ -127,7 +129,7 @@ func (r *Repository) written(ctx context.Context, subject, d digest.Digest) (*ma
 	}
 	record, err := load[referrer](ctx, r.registry.driver, r.keys.referrer(subject, d))
 	if err != nil || !record.live() {
-		return nil, err
+		return nil, ignoreDamage(err) // one that cannot be read does not hide the others; fsck tells of it
 	}
 	return &record.Value.Descriptor, nil
 }

@@ -46,7 +46,7 @@ func (b *budget) take() []byte {
 		b.free = b.free[:n-1]
 		return block
 	}
-	return make([]byte, 0, blockSize)
+	return newBlock()
 }
 
 // give takes blocks back.
