@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -59,8 +60,13 @@ func (r *Repository) PutManifest(ctx context.Context, in Push) (Pushed, error) {
 		return Pushed{}, err
 	}
 	want := revision{MediaType: p.MediaType, Size: p.Size}
-	link, err := r.linkRevision(ctx, p.Digest, want, stored[revision]{})
-	if err != nil {
+	var link stored[revision]
+	if p.again() {
+		if link, err = load[revision](ctx, r.registry.driver, r.keys.revision(p.Digest)); err != nil {
+			return Pushed{}, err
+		}
+	}
+	if link, err = r.linkRevision(ctx, p.Digest, want, link); err != nil {
 		return Pushed{}, err
 	}
 	return p.Pushed, p.point(ctx, want, link)
@@ -103,7 +109,14 @@ func (p *push) prepare(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
 	group.Go(func() error { return p.enroll(ctx) })
-	group.Go(func() error { return p.registry.keep(ctx, p.Digest, p.content) })
+	group.Go(func() error {
+		if p.again() {
+			if there, err := p.registry.revive(ctx, p.Digest); err != nil || there != nil {
+				return err
+			}
+		}
+		return p.registry.keep(ctx, p.Digest, p.content)
+	})
 	if p.Subject != "" {
 		group.Go(func() error { return p.refer(ctx) })
 	}
@@ -114,6 +127,11 @@ func (p *push) prepare(ctx context.Context) error {
 		})
 	}
 	return group.Wait()
+}
+
+// again says that a tag points to this manifest already: then it is likely to be here, and looking costs less than trying to create it.
+func (p *push) again() bool {
+	return slices.ContainsFunc(p.before, func(tag stored[tagRecord]) bool { return tag.live() && tag.Value.Digest == p.Digest })
 }
 
 // keep stores content under its digest: inline, or as data when it is too long for that.
