@@ -28,7 +28,7 @@ test: ## Run all tests with the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TESTTIMEOUT) ./...
 
 .PHONY: tools
-tools: ## Build the stores that tests run against (MinIO, versitygw) into a cache folder; minutes, once
+tools: ## Build what tests run against (MinIO, versitygw, CNCF Distribution) into a cache folder; minutes, once
 	$(GO) run ./test/tools
 
 .PHONY: lint
@@ -54,6 +54,15 @@ fuzz: ## Run each fuzz target for a while (FUZZTIME=60s)
 		echo "$$target in $$dir"; \
 		$(GO) test "$$dir" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x </dev/null; \
 	done
+
+.PHONY: test-memory
+test-memory: ## Weigh a registryd while blobs of up to 2 GiB go through it (a minute, and 5 GB of disk)
+	$(GO) vet -tags memory ./test/memory
+	$(GO) test -tags memory -count 1 -timeout 20m -v ./test/memory
+
+.PHONY: bench
+bench: ## Time pushes onto MinIO beside a bare PutObject and CNCF Distribution (more: make bench ARGS="-rounds 15")
+	$(GO) run ./bench -limit 1.4 $(ARGS)
 
 .PHONY: test-clients
 test-clients: build ## Push and pull with docker, podman, skopeo, crane, regctl and helm

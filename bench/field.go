@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -62,16 +63,16 @@ func enter(ctx context.Context, dir string) (field []contestant, stop func(), er
 		{"registryd", dockerPush(ours.URL), clearing(client, "registryd", "docker/registry/v2/")},
 		{"bare, unsigned", barePut(client, unsigned), clearing(client, "bare", "")},
 	}
-	if theirs := distribution(); theirs != "" {
-		url, kill, err := startDistribution(theirs, dir, stores["distribution"])
-		if err != nil {
-			return nil, stop, err
-		}
-		stops = append(stops, kill)
-		field = append(field, contestant{"CNCF Distribution", dockerPush(url), clearing(client, "distribution", "")})
-	} else {
-		fmt.Println("CNCF Distribution is left out: set DISTRIBUTION to its binary, or have `registry` in the PATH, to see it beside")
+	theirs, err := distribution()
+	if err != nil {
+		return nil, stop, err
 	}
+	url, kill, err := startDistribution(theirs, dir, stores["distribution"])
+	if err != nil {
+		return nil, stop, err
+	}
+	stops = append(stops, kill)
+	field = append(field, contestant{"CNCF Distribution", dockerPush(url), clearing(client, "distribution", "")})
 	return field, stop, nil
 }
 
@@ -120,16 +121,16 @@ func clearing(client *s3.Client, bucket, prefix string) func(context.Context) er
 	}
 }
 
-// distribution is CNCF Distribution's binary, or nothing.
-func distribution() string {
+// distribution is CNCF Distribution's binary.
+func distribution() (string, error) {
 	if path := os.Getenv("DISTRIBUTION"); path != "" {
-		return path
+		return path, nil
 	}
-	path, err := exec.LookPath("registry")
+	tools, err := teststore.Build()
 	if err != nil {
-		return ""
+		return "", err
 	}
-	return path
+	return tools[slices.IndexFunc(tools, func(path string) bool { return filepath.Base(path) == "registry" })], nil
 }
 
 const distributionConfig = `version: 0.1

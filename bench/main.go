@@ -1,6 +1,6 @@
-// Command bench measures how long a push through registryd onto MinIO takes, beside a bare PutObject of the same bytes to the same MinIO and, if the
-// variable DISTRIBUTION names its binary or there is a `registry` in the PATH, beside CNCF Distribution. The contestants take turns within each round,
-// so that whatever else the machine does meets them all. It prints medians, and ratios to the bare PutObject: the median of the rounds' own ratios.
+// Command bench measures how long a push through registryd onto MinIO takes, beside a bare PutObject of the same bytes to the same MinIO, and beside CNCF
+// Distribution (the one of the tests, or that which the variable DISTRIBUTION names). The contestants take turns within each round, so that whatever
+// else the machine does meets them all. It prints medians, and ratios to the bare PutObject: the median of the rounds' own ratios.
 //
 // A push is what docker does: POST, one PATCH in chunked transfer coding, PUT. The bare PutObject is the SDK as it comes: a body in memory, its
 // SHA-256 signed and a CRC-32 sent along, as the SDK does over plain HTTP. The same without either stands beside it, for what the wire and MinIO take.

@@ -19,8 +19,11 @@ const (
 	janitorLease = 5 * time.Minute
 )
 
-// startJanitor cleans up after uploads until ctx ends. The function it gives waits for it.
-func startJanitor(ctx context.Context, registry *storage.Registry, reg prometheus.Registerer, log *zap.Logger) (wait func()) {
+// startJanitor cleans up after uploads until ctx ends, unless the node shall write nothing. The function it gives waits for it.
+func startJanitor(ctx context.Context, registry *storage.Registry, readOnly bool, reg prometheus.Registerer, log *zap.Logger) (wait func()) {
+	if readOnly {
+		return func() {}
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	figures := metrics.NewJanitor(reg)

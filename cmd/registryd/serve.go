@@ -58,7 +58,7 @@ func (a *app) serve(ctx context.Context, c config.Loaded) (err error) {
 		return errors.Join(err, closeAll(main, debug))
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	if err := proveStore(ctx, store); err != nil {
+	if err := proveStore(ctx, store, c.Storage.Maintenance.ReadOnly.Enabled); err != nil {
 		return errors.Join(err, closeAll(main, debug))
 	}
 	tokens, err := tokenProvider(c.Config)
@@ -86,7 +86,7 @@ func (a *app) serve(ctx context.Context, c config.Loaded) (err error) {
 	})
 	sayReady(log, c, main, debug, b)
 	stopImport := startImport(ctx, registry, c.Storage.Maintenance.ReadOnly.Enabled, log)
-	stopJanitor := startJanitor(ctx, registry, reg, log)
+	stopJanitor := startJanitor(ctx, registry, c.Storage.Maintenance.ReadOnly.Enabled, reg, log)
 	err = srv.Serve(ctx, main, debug)
 	stopJanitor()
 	stopImport()
@@ -138,6 +138,7 @@ func apiOptions(c config.Config, log *zap.Logger, observe api.Observer) api.Opti
 		AbsoluteURL: !c.HTTP.RelativeURLs,
 		Redirect:    !c.Storage.Redirect.Disable,
 		MaxRequests: c.HTTP.MaxRequests,
+		ReadOnly:    c.Storage.Maintenance.ReadOnly.Enabled,
 		MaxManifest: int64(c.Validation.Manifests.MaxSize),
 		Headers:     c.HTTP.Headers,
 	}

@@ -39,14 +39,17 @@ func openBucket(ctx context.Context, c config.Config, transport func(http.RoundT
 	}, s3.Options{Transport: transport})
 }
 
-// proveStore refuses a store that a node could not work with.
-func proveStore(ctx context.Context, store drivers.Driver) error {
+// proveStore refuses a store that a node could not work with. A node that shall write nothing only asks whether it answers.
+func proveStore(ctx context.Context, store drivers.Driver, readOnly bool) error {
 	bucket, ok := store.(*s3.Driver)
 	if !ok {
 		return nil // fs.Open has proved its directory
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
+	if readOnly {
+		return store.Ping(ctx)
+	}
 	var failed []error
 	for _, finding := range bucket.Check(ctx, storage.CheckFolder) {
 		if finding.Err != nil {

@@ -24,7 +24,8 @@ type Options struct {
 	Redirect    bool                // send clients to the store for blobs, where it can serve them
 	AbsoluteURL bool                // make Locations absolute by the Host or X-Forwarded headers of the request
 	MaxManifest int64               // bytes; 4 MiB
-	MaxRequests int                 // at once, more are told to come back; 0 for no limit
+	MaxRequests int                 // that bring bodies, and as many that read, at once; more are told to come back; 0 for no limit
+	ReadOnly    bool                // the registry takes no writes, so a refused one is told that only reads remain
 	Headers     map[string][]string // added to every answer
 }
 
@@ -34,7 +35,8 @@ type handler struct {
 	registry *storage.Registry
 	tokens   uploadtoken.Provider
 	opts     Options
-	slots    chan struct{} // one for each request that may run; nil for no limit
+	writes   slots // of requests that bring bodies
+	reads    slots // of all others: uploads that stand still must not keep anyone from pulling
 }
 
 // New is the protocol over a registry; tokens carries uploads from one request to the next.
@@ -50,7 +52,7 @@ func New(registry *storage.Registry, tokens uploadtoken.Provider, opts Options) 
 	}
 	h := &handler{registry: registry, tokens: tokens, opts: opts}
 	if opts.MaxRequests > 0 {
-		h.slots = make(chan struct{}, opts.MaxRequests)
+		h.writes, h.reads = make(slots, opts.MaxRequests), make(slots, opts.MaxRequests)
 	}
 	router := chi.NewRouter()
 	router.Use(h.trace)
@@ -68,7 +70,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	x.begin(route)
 	switch {
 	case err == nil:
-		err = h.admit(func() error { return h.handle(w, r, route) })
+		err = h.slotsFor(r.Method, route).run(func() error { return h.handle(w, r, route) })
 	case r.Method == http.MethodOptions && route.kind != routeUnknown:
 		err = h.options(w, route)
 	}
@@ -77,28 +79,45 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	x.err = err
 	if !x.answered() {
+		if storage.CodeOf(err) == storage.Unsupported {
+			w.Header().Set("Allow", strings.Join(h.remaining(r.Method, route), ", "))
+		}
 		writeError(w, r, err)
 		return
 	}
 	panic(http.ErrAbortHandler) // half an answer must not look like a whole one
 }
 
-// admit runs a request if there is room for one more.
-func (h *handler) admit(run func() error) error {
-	if h.slots == nil {
-		return run()
+// slots has one for each request that may run; nil for no limit.
+type slots chan struct{}
+
+// slotsFor gives those that a request has to take one of: none where the answer costs next to nothing.
+func (h *handler) slotsFor(method string, route route) slots {
+	switch {
+	case method == http.MethodHead || route.kind == routeBase:
+		return nil
+	case method == http.MethodGet || method == http.MethodDelete:
+		return h.reads
+	}
+	return h.writes
+}
+
+// run answers a request if there is room for one more.
+func (s slots) run(answer func() error) error {
+	if s == nil {
+		return answer()
 	}
 	select {
-	case h.slots <- struct{}{}:
-		defer func() { <-h.slots }()
-		return run()
+	case s <- struct{}{}:
+		defer func() { <-s }()
+		return answer()
 	default:
 		return &routeError{code: codeTooManyRequests, message: "this node has as many requests as it can bear, come back in a moment"}
 	}
 }
 
 func (h *handler) handle(w http.ResponseWriter, r *http.Request, route route) error {
-	read := r.Method == http.MethodGet || r.Method == http.MethodHead
+	read := isRead(r.Method)
 	switch route.kind {
 	case routeBase:
 		return h.base(w)
@@ -127,6 +146,16 @@ func (h *handler) handle(w http.ResponseWriter, r *http.Request, route route) er
 	default:
 		return h.upload(w, r, route)
 	}
+}
+
+// remaining are the methods that an endpoint has, but for those that were switched off with the one that was refused (RFC 9110, section 15.5.6).
+func (h *handler) remaining(refused string, route route) (methods []string) {
+	for _, method := range route.kind.allowed() {
+		if method != refused && (isRead(method) || !h.opts.ReadOnly) {
+			methods = append(methods, method)
+		}
+	}
+	return methods
 }
 
 // options says which methods an endpoint has (RFC 9110, section 9.3.7). A browser asks this way before it lets a page of another origin in; what it

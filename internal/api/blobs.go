@@ -2,6 +2,7 @@ package api
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"net/http"
@@ -35,6 +36,9 @@ func (h *handler) getBlob(w http.ResponseWriter, r *http.Request, route route) e
 			blob.Bound(end)
 		}
 		content = blob
+		if !meantRange(r.Header.Get("Range")) {
+			r.Header.Del("Range")
+		}
 		if blob.Size == 0 {
 			r.Header.Del("Range") // net/http would answer `bytes=-1` with the range 0--1; a server may always give the whole
 		}
@@ -62,6 +66,16 @@ func (h *handler) redirect(w http.ResponseWriter, r *http.Request, blob *storage
 	header.Set("Docker-Content-Digest", blob.Digest.String())
 	header.Set("Cache-Control", "no-store") // the URL is good for a short while only
 	return true, empty(w, http.StatusTemporaryRedirect)
+}
+
+// maxRanges is how many ranges of one blob a client may ask for at once: each costs the store a request of its own.
+const maxRanges = 32
+
+// meantRange says whether a Range header is to be acted upon. One of a unit that is not known must be ignored, and any other may be (RFC 9110,
+// section 14.2).
+func meantRange(header string) bool {
+	unit, set, found := strings.Cut(header, "=")
+	return !found || unit == "bytes" && strings.Count(set, ",") < maxRanges
 }
 
 // rangeEnd is where a single range ends, so that the store is asked for no more. Whatever else a Range header may hold is left to http.ServeContent.
@@ -95,6 +109,11 @@ func serveContent(w http.ResponseWriter, r *http.Request, content io.ReadSeeker)
 			w.Header().Del(name)
 		}
 		return &storage.Error{Code: storage.RangeInvalid, Message: "the blob has no such range, ask for one within its size"}
+	case late.status == http.StatusPreconditionFailed:
+		for _, name := range []string{"ETag", "Docker-Content-Digest"} {
+			w.Header().Del(name)
+		}
+		return &routeError{code: codePreconditionFailed, message: "the content has another digest than If-Match asks for: ask for it by that digest or leave the header out"}
 	case source.err != nil:
 		if !late.sent {
 			for _, name := range []string{"ETag", "Docker-Content-Digest", "Content-Length", "Content-Range", "Accept-Ranges"} {
@@ -102,16 +121,20 @@ func serveContent(w http.ResponseWriter, r *http.Request, content io.ReadSeeker)
 			}
 		}
 		return source.err
+	case late.err != nil:
+		return fmt.Errorf("send the content: %w", late.err)
 	}
 	late.send()
 	return nil
 }
 
-// lateWriter sends the status with the first byte of the body, and nothing of a 416.
+// lateWriter sends the status with the first byte of the body, and nothing of a 416. It remembers why the client could not be sent more, which
+// http.ServeContent does not tell.
 type lateWriter struct {
 	http.ResponseWriter
 	status int
 	sent   bool
+	err    error
 }
 
 func (w *lateWriter) WriteHeader(status int) { w.status = status }
@@ -121,7 +144,11 @@ func (w *lateWriter) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	w.send()
-	return w.ResponseWriter.Write(p)
+	n, err := w.ResponseWriter.Write(p)
+	if err != nil {
+		w.err = err
+	}
+	return n, err
 }
 
 func (w *lateWriter) send() {

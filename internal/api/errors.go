@@ -25,7 +25,7 @@ var storageAnswers = map[storage.Code]answer{
 	storage.DigestInvalid:       {codeDigestInvalid, http.StatusBadRequest},
 	storage.ManifestBlobUnknown: {"MANIFEST_BLOB_UNKNOWN", http.StatusNotFound},
 	storage.ManifestInvalid:     {"MANIFEST_INVALID", http.StatusBadRequest},
-	storage.ManifestUnknown:     {"MANIFEST_UNKNOWN", http.StatusNotFound},
+	storage.ManifestUnknown:     {codeManifestUnknown, http.StatusNotFound},
 	storage.NameUnknown:         {codeNameUnknown, http.StatusNotFound},
 	storage.RangeInvalid:        {"RANGE_INVALID", http.StatusRequestedRangeNotSatisfiable},
 	storage.SizeInvalid:         {"SIZE_INVALID", http.StatusBadRequest},
@@ -40,24 +40,28 @@ var requestAnswers = map[string]int{
 	codeBlobUploadInvalid:       http.StatusBadRequest,
 	codeBlobUploadUnknown:       http.StatusNotFound,
 	codeDigestInvalid:           http.StatusBadRequest,
+	codeManifestUnknown:         http.StatusNotFound,
 	codeNameInvalid:             http.StatusBadRequest,
 	codeNameUnknown:             http.StatusNotFound,
 	codePaginationNumberInvalid: http.StatusBadRequest,
 	codeTagInvalid:              http.StatusBadRequest,
 	codeUnsupported:             http.StatusMethodNotAllowed,
 	codeUnsupportedMedia:        http.StatusUnsupportedMediaType,
+	codePreconditionFailed:      http.StatusPreconditionFailed,
 	codeTooManyRequests:         http.StatusTooManyRequests,
 	codeURITooLong:              http.StatusRequestURITooLong,
 }
 
 // What has no code of its own in the specs goes out under the one that comes next to it.
 const (
-	codeTooManyRequests  = "TOOMANYREQUESTS"
-	codeUnsupportedMedia = "UNSUPPORTED_MEDIA"
-	codeURITooLong       = "URI_TOO_LONG"
+	codePreconditionFailed = "PRECONDITION_FAILED"
+	codeTooManyRequests    = "TOOMANYREQUESTS"
+	codeUnsupportedMedia   = "UNSUPPORTED_MEDIA"
+	codeURITooLong         = "URI_TOO_LONG"
 )
 
-var wireCodes = map[string]string{codeUnsupportedMedia: codeUnsupported, codeURITooLong: codeTagInvalid}
+// An ETag is a digest, so a condition on it that does not hold is about a digest.
+var wireCodes = map[string]string{codePreconditionFailed: codeDigestInvalid, codeUnsupportedMedia: codeUnsupported, codeURITooLong: codeTagInvalid}
 
 // errorBody is the error form of the spec.
 type errorBody struct {

@@ -2,9 +2,13 @@ package api
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"runtime/debug"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -129,6 +133,9 @@ func (h *handler) finish(x *exchange, r *http.Request, took time.Duration) {
 	if x.status == 0 {
 		x.status = http.StatusOK
 	}
+	if x.status == http.StatusServiceUnavailable && errors.Is(x.err, context.Canceled) && hungUp(r.Context()) {
+		x.status = statusHungUp // nobody read the 503
+	}
 	if x.began {
 		h.opts.Observe.End(Exchange{Route: x.route.kind.String(), Method: x.method, Status: x.status, In: x.in, Out: x.out, Took: took})
 	}
@@ -143,14 +150,62 @@ func (h *handler) finish(x *exchange, r *http.Request, took time.Duration) {
 	if ref := x.route.reference.String() + string(x.route.digest); ref != "" {
 		fields = append(fields, zap.String("reference", ref))
 	}
+	if x.route.kind == routeUnknown {
+		fields = append(fields, zap.String("path", logPath(r.URL.EscapedPath())))
+	}
 	if x.err != nil {
-		fields = append(fields, zap.Error(x.err))
+		fields = append(fields, zap.String("error", logError(x.err)))
 	}
 	if x.status >= http.StatusInternalServerError {
 		h.opts.Log.Error("request", fields...)
 		return
 	}
 	h.opts.Log.Info("request", fields...)
+}
+
+// statusHungUp is what logs and metrics say of a request whose client did not wait for the answer. No client ever sees it; nginx calls it the same.
+const statusHungUp = 499
+
+// hungUp says whether the client has ended the request. When this node does, net/http's context carries another cause: server.ErrDraining.
+func hungUp(ctx context.Context) bool { return context.Cause(ctx) == context.Canceled }
+
+// logPath makes a path that is not the API's fit for the log: short, and without the token that a mistaken path of an upload may hold.
+func logPath(path string) string {
+	const most, uploads = 200, "/uploads/"
+	if i := strings.Index(path, uploads); i >= 0 {
+		path = path[:i+len(uploads)]
+	}
+	return strconv.QuoteToASCII(path[:min(len(path), most)])
+}
+
+// logError is the text of err, cut short if it is a list of many errors, such as those of a manifest with thousands of layers that are missing.
+func logError(err error) string {
+	const most = 3
+	all := parts(err)
+	if len(all) <= most {
+		return err.Error()
+	}
+	var text strings.Builder
+	for _, one := range all[:most] {
+		text.WriteString(one.Error())
+		text.WriteString("; ")
+	}
+	fmt.Fprintf(&text, "and %d more", len(all)-most)
+	return text.String()
+}
+
+// parts are the errors that were joined to make err, however deep.
+func parts(err error) []error {
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		if joined, ok := e.(interface{ Unwrap() []error }); ok {
+			var all []error
+			for _, one := range joined.Unwrap() {
+				all = append(all, parts(one)...)
+			}
+			return all
+		}
+	}
+	return []error{err}
 }
 
 var errPanic = panicked{}

@@ -2,6 +2,9 @@ package api
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 
@@ -91,14 +94,21 @@ func (h *handler) readManifest(r *http.Request) ([]byte, error) {
 	if r.ContentLength > h.opts.MaxManifest {
 		return nil, tooLarge
 	}
-	content, err := io.ReadAll(io.LimitReader(r.Body, h.opts.MaxManifest+1))
+	var content bytes.Buffer
+	if r.ContentLength > 0 {
+		content.Grow(int(r.ContentLength) + bytes.MinRead) // ReadFrom wants that much room even to see the end
+	}
+	_, err := content.ReadFrom(io.LimitReader(r.Body, h.opts.MaxManifest+1))
+	if errors.Is(err, context.Canceled) {
+		return nil, fmt.Errorf("read the manifest: %w", err) // this node stops: the manifest may be good, another node will say
+	}
 	if err != nil {
 		return nil, &storage.Error{Code: storage.ManifestInvalid, Message: "the manifest ended too early, push it again", Err: err}
 	}
-	if int64(len(content)) > h.opts.MaxManifest {
+	if int64(content.Len()) > h.opts.MaxManifest {
 		return nil, tooLarge
 	}
-	return content, nil
+	return content.Bytes(), nil
 }
 
 // deleteManifest takes away a tag, or a manifest with all its tags (OCI distribution spec, "Deleting tags", "Deleting Manifests").

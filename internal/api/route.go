@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -114,11 +115,17 @@ func parseRoute(method, escapedPath string) (route, error) {
 	case routeUpload:
 		r.token, err = parseUploadToken(last)
 	}
+	if errors.Is(err, reference.ErrTag) && isRead(method) {
+		// What cannot be pushed is not there: the OCI conformance tests (v1.1) read such a tag and expect a 404.
+		return r, &routeError{code: codeManifestUnknown, message: err.Error()}
+	}
 	if err != nil {
 		return r, referenceError(err)
 	}
 	return r, nil
 }
+
+func isRead(method string) bool { return method == http.MethodGet || method == http.MethodHead }
 
 // splitPath recognises an endpoint and cuts out its name and its last part, which are not checked yet.
 func splitPath(path string) (kind routeKind, name, last string) {

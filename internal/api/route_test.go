@@ -131,15 +131,15 @@ var badRoutes = []struct {
 	{"/v2/A/manifests/-", routeManifest, codeNameInvalid},
 	{"/v2/" + strings.Repeat("a", 256) + "/manifests/latest", routeManifest, codeNameInvalid},
 
-	{"/v2/a/manifests/-", routeManifest, codeTagInvalid},
-	{"/v2/a/manifests/..", routeManifest, codeTagInvalid},
-	{"/v2/a/manifests/b%2Fc", routeManifest, codeTagInvalid},
-	{"/v2/a/manifests/%", routeManifest, codeTagInvalid},
-	{"/v2/a/manifests/%6", routeManifest, codeTagInvalid},
-	{"/v2/a/manifests/%2561", routeManifest, codeTagInvalid},
-	{"/v2/a/manifests/" + strings.Repeat("a", 129), routeManifest, codeTagInvalid},
+	{"/v2/a/manifests/-", routeManifest, codeManifestUnknown},
+	{"/v2/a/manifests/..", routeManifest, codeManifestUnknown},
+	{"/v2/a/manifests/b%2Fc", routeManifest, codeManifestUnknown},
+	{"/v2/a/manifests/%", routeManifest, codeManifestUnknown},
+	{"/v2/a/manifests/%6", routeManifest, codeManifestUnknown},
+	{"/v2/a/manifests/%2561", routeManifest, codeManifestUnknown},
+	{"/v2/a/manifests/" + strings.Repeat("a", 129), routeManifest, codeManifestUnknown},
 	{"/v2/a/manifests/sha256:baddigeststring", routeManifest, codeDigestInvalid},
-	{"/v2/a/manifests/sha256%253Aabc", routeManifest, codeTagInvalid},
+	{"/v2/a/manifests/sha256%253Aabc", routeManifest, codeManifestUnknown},
 	{"/v2/a/manifests/md5:d41d8cd98f00b204e9800998ecf8427e", routeManifest, codeDigestInvalid},
 	{"/v2/a/blobs/latest", routeBlob, codeDigestInvalid},
 	{"/v2/a/blobs/%zz", routeBlob, codeDigestInvalid},
@@ -166,6 +166,26 @@ func TestParseRouteRefuses(t *testing.T) {
 			}
 			checkRoute(t, http.MethodGet, tc.path)
 		})
+	}
+}
+
+// A tag that cannot be is not there for who reads, and wrong for who writes.
+func TestMalformedTag(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ method, tag, code string }{
+		{http.MethodGet, ".INVALID_MANIFEST_NAME", codeManifestUnknown},
+		{http.MethodHead, ".INVALID_MANIFEST_NAME", codeManifestUnknown},
+		{http.MethodPut, ".INVALID_MANIFEST_NAME", codeTagInvalid},
+		{http.MethodDelete, ".INVALID_MANIFEST_NAME", codeTagInvalid},
+		{http.MethodGet, "sha256:short", codeDigestInvalid},
+		{http.MethodPut, "sha256:short", codeDigestInvalid},
+	} {
+		_, err := parseRoute(c.method, "/v2/a/manifests/"+c.tag)
+		_, cause := reference.ParseReference(c.tag)
+		var refused *routeError
+		if !errors.As(err, &refused) || refused.code != c.code || refused.message != cause.Error() {
+			t.Errorf("%s %s: %+v; want %s, %v", c.method, c.tag, err, c.code, cause)
+		}
 	}
 }
 

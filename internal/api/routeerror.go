@@ -11,6 +11,7 @@ const (
 	codeBlobUploadInvalid       = "BLOB_UPLOAD_INVALID"
 	codeBlobUploadUnknown       = "BLOB_UPLOAD_UNKNOWN"
 	codeDigestInvalid           = "DIGEST_INVALID"
+	codeManifestUnknown         = "MANIFEST_UNKNOWN"
 	codeNameInvalid             = "NAME_INVALID"
 	codeNameUnknown             = "NAME_UNKNOWN"
 	codePaginationNumberInvalid = "PAGINATION_NUMBER_INVALID"

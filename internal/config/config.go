@@ -28,9 +28,9 @@ type HTTP struct {
 	Addr         string              `yaml:"addr" doc:"Where to listen. There is no authentication yet: keep other addresses than loopback ones behind something that has."`
 	Host         string              `yaml:"host" doc:"The URL that clients reach this registry by, for absolute Locations; empty gives relative ones."`
 	RelativeURLs bool                `yaml:"relativeurls" doc:"Answer with relative Locations, which work behind any proxy. Setting http.host turns it off."`
-	Secret       Secret              `yaml:"secret" doc:"Seals the tokens of running uploads, the same on all nodes; empty makes one and keeps it with the data."`
+	Secret       Secret              `yaml:"secret" doc:"Seals the tokens of running uploads, the same on all nodes; with a directory, empty makes one and keeps it there."`
 	Headers      map[string][]string `yaml:"headers" doc:"Headers to add to every answer, such as {X-Content-Type-Options: [nosniff]}."`
-	MaxRequests  int                 `yaml:"maxrequests" doc:"How many requests may run at once; more are answered 429. 0 is no limit."`
+	MaxRequests  int                 `yaml:"maxrequests" doc:"How many requests with a body may run at once, and how many that read; more are answered 429. 0 is no limit."`
 	DrainTimeout time.Duration       `yaml:"draintimeout" doc:"How long running requests may go on after SIGTERM."`
 	TLS          TLS                 `yaml:"tls"`
 	Debug        Debug               `yaml:"debug"`

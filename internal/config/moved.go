@@ -31,8 +31,8 @@ var moved = []struct {
 
 	{"auth", false, "there is no authentication yet; put the registry behind a proxy that has it"},
 	{"storage.s3.objectacl", false, "who may read a bucket is for its policy to say"},
-	{"storage.gcs", false, "registryd speaks S3; set storage.s3 with Google's interoperable endpoint"},
-	{"storage.azure", false, "registryd speaks S3; set storage.s3 or storage.filesystem.rootdirectory"},
+	{"storage.gcs", false, "registryd keeps content in a directory or an S3 bucket; set storage.filesystem.rootdirectory or storage.s3"},
+	{"storage.azure", false, "registryd keeps content in a directory or an S3 bucket; set storage.filesystem.rootdirectory or storage.s3"},
 	{"storage.inmemory", false, "content is always kept; set storage.filesystem.rootdirectory to a directory that you throw away"},
 	{"proxy", false, "registryd does not mirror another registry"},
 	{"notifications", false, "events are not sent yet"},

@@ -50,7 +50,7 @@ type Server struct {
 	main     *http.Server
 	debug    *http.Server
 	requests context.Context // ends when running requests must stop
-	stop     context.CancelFunc
+	stop     func()          // with ErrDraining as the cause, so that a handler can tell it from a client that hung up
 }
 
 // New makes a server that does not listen yet.
@@ -59,7 +59,8 @@ func New(opts Options) *Server {
 		opts.Last = 15 * time.Second
 	}
 	s := &Server{opts: opts, ready: newReadiness(opts.Ping, opts.Log)}
-	s.requests, s.stop = context.WithCancel(context.Background())
+	requests, stop := context.WithCancelCause(context.Background())
+	s.requests, s.stop = requests, func() { stop(ErrDraining) }
 	s.main = s.server(withHealth(s.ready, &moving{next: opts.Handler, timeout: opts.BodyTimeout, drain: s.requests}))
 	s.main.TLSConfig = opts.TLS
 	s.main.HTTP2 = &http.HTTP2Config{SendPingTimeout: opts.BodyTimeout, WriteByteTimeout: opts.BodyTimeout}

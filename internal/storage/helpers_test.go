@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -137,15 +136,5 @@ func sound(t testing.TB, d drivers.Driver) storage.FsckSummary {
 	}
 	return s
 }
-
-// code fails unless err has the code.
-func code(t testing.TB, err error, want storage.Code) {
-	t.Helper()
-	if err == nil || storage.CodeOf(err) != want {
-		t.Fatalf("got error %v of code %d, want code %d", err, storage.CodeOf(err), want)
-	}
-}
-
-var errSome = errors.New("some error")
 
 func name(i int) string { return fmt.Sprintf("%03d", i) }

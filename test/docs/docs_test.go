@@ -160,6 +160,26 @@ func rows(section string, mapping *yaml.Node) string {
 	return all.String()
 }
 
+var configuration = regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$")
+
+// TestConfigurations loads each configuration that the README or docs/configuration.md shows: nothing is wrong with it, and nothing to warn of.
+func TestConfigurations(t *testing.T) {
+	t.Parallel()
+	shown := configuration.FindAllStringSubmatch(read(t, "README.md")+read(t, settings), -1)
+	if len(shown) == 0 {
+		t.Fatal("no configuration is shown")
+	}
+	for _, found := range shown {
+		file := filepath.Join(t.TempDir(), "config.yml")
+		if err := os.WriteFile(file, []byte(found[1]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if loaded, err := config.Load(config.Sources{File: file}); err != nil || len(loaded.Warnings) > 0 {
+			t.Errorf("%v, %q for\n%s", err, loaded.Warnings, found[1])
+		}
+	}
+}
+
 var cell = regexp.MustCompile("`([a-z0-9.]+)`")
 
 // TestMoved gives the program each key of CNCF Distribution that the document has a table for.

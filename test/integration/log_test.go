@@ -49,7 +49,7 @@ func TestLogLines(t *testing.T) {
 			{"GET", "/v2/a/b/referrers/" + d, "", map[string]any{"route": "referrers", "status": int64(200), "reference": d}},
 			{"PATCH", "/v2/a/b/blobs/uploads/token", "more", map[string]any{"route": "upload", "status": int64(404), "repository": "a/b"}},
 			{"GET", "/v2/A/tags/list", "", map[string]any{"route": "tags", "status": int64(400)}},
-			{"GET", "/elsewhere", "", map[string]any{"route": "unknown", "status": int64(404)}},
+			{"GET", "/elsewhere", "", map[string]any{"route": "unknown", "status": int64(404), "path": `"/elsewhere"`}},
 			{"BREW", "/v2/", "", map[string]any{"route": "base", "status": int64(405), "method": "other"}},
 		} {
 			id := "request-" + string(rune('a'+i))

@@ -86,7 +86,7 @@ type setting func(*setup)
 // Options that a test chooses often.
 var (
 	deletesOff = func(s *setup) { s.storage.DeletesOff = true }
-	readOnly   = func(s *setup) { s.storage.ReadOnly = true }
+	readOnly   = func(s *setup) { s.storage.ReadOnly, s.api.ReadOnly = true, true }
 	sparse     = func(s *setup) { s.storage.IndexRule = storage.IndexRule{None: true} }
 )
 

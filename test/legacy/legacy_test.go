@@ -235,31 +235,28 @@ func (f files) open(t *testing.T) *drivertest.Fake {
 	return fake
 }
 
-// The pass dies at each call of the store. What was there is served, can be changed, and the next pass ends what this one began. Each call is lost in one of
-// two ways: not applied in one of the tests, not answered in the other.
+// The pass dies at each call of the store: at every other one in each of the tests, which is not applied and not answered in turn. What was there is served,
+// can be changed, and the next pass ends what this one began.
 func TestPassDies(t *testing.T) {
 	t.Parallel()
 	f := readFiles(t)
 	t.Run("after changes", func(t *testing.T) {
 		t.Parallel()
-		f.eachCrash(t, drivertest.NotApplied, func(fake *drivertest.Fake, w *world) { w.change(serve(t, fake).client) }, func(node, *world) {})
+		f.crashes(t, 1, func(fake *drivertest.Fake, w *world) { w.change(serve(t, fake).client) }, func(node, *world) {})
 	})
 	t.Run("before changes", func(t *testing.T) {
 		t.Parallel()
-		f.eachCrash(t, drivertest.Unanswered, func(*drivertest.Fake, *world) {}, func(n node, w *world) { w.change(n.client) })
+		f.crashes(t, 2, func(*drivertest.Fake, *world) {}, func(n node, w *world) { w.change(n.client) })
 	})
 }
 
-func (f files) eachCrash(t *testing.T, first drivertest.Outcome, before func(*drivertest.Fake, *world), after func(node, *world)) {
+func (f files) crashes(t *testing.T, first int, before func(*drivertest.Fake, *world), after func(node, *world)) {
 	outcomes := []drivertest.Outcome{drivertest.NotApplied, drivertest.Unanswered}
-	if first == drivertest.Unanswered {
-		slices.Reverse(outcomes)
-	}
-	for n := 1; ; n++ {
+	for n, times := first, 0; ; n, times = n+2, times+1 {
 		w, fake := f.world.copy(), f.open(t)
 		before(fake, w)
 		faulty := drivertest.NewFaulty(fake, nil)
-		faulty.CrashAt(n, outcomes[n%2])
+		faulty.CrashAt(n, outcomes[times%2])
 		_, err := storage.New(faulty, storage.Options{}).Import(t.Context(), storage.ImportOptions{})
 		at, crashed := faulty.Crashed()
 		if crashed == (err == nil) {
@@ -277,7 +274,7 @@ func (f files) eachCrash(t *testing.T, first drivertest.Outcome, before func(*dr
 			t.Fatalf("it had died in %v", at)
 		}
 		if !crashed {
-			t.Logf("it died %d times", n-1)
+			t.Logf("it died %d times", times)
 			return
 		}
 	}

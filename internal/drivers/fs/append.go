@@ -35,7 +35,7 @@ func (d *Driver) Append(ctx context.Context, s drivers.Session, fresh string, sr
 		if a.theirs != nil {
 			return a.last, a.theirs
 		}
-		return a.last, wrapAppend(a.key, err)
+		return a.last, d.wrapAppend(a.key, err)
 	}
 	return end, rerr
 }
@@ -55,11 +55,11 @@ func (d *Driver) mayAppend(ctx context.Context, s drivers.Session, fresh string)
 }
 
 // wrapAppend is wrap for an Append: a file that exists is not a condition that failed.
-func wrapAppend(key string, err error) error {
+func (d *Driver) wrapAppend(key string, err error) error {
 	if errors.Is(err, iofs.ErrExist) {
 		return fmt.Errorf("append: the key %s was used before", key)
 	}
-	return wrap("append", key, err)
+	return d.wrapStaged("append", key, err)
 }
 
 // appender is one Append under way.
@@ -92,7 +92,7 @@ func (a *appender) begin() error {
 		a.d.sweepNowAndThen()
 		if err := a.create(); err != nil {
 			a.dropTail()
-			return wrapAppend(a.fresh, err)
+			return a.d.wrapAppend(a.fresh, err)
 		}
 		return nil
 	}
@@ -100,7 +100,7 @@ func (a *appender) begin() error {
 	if err == nil {
 		err = f.Close()
 	}
-	return wrapAppend(a.from.Key, err)
+	return a.d.wrapAppend(a.from.Key, err)
 }
 
 // stream writes all of src. The first error is that of src, the second any other.

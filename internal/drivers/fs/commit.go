@@ -60,7 +60,7 @@ func (d *Driver) committed(s drivers.Session) (iofs.FileInfo, error) {
 func (d *Driver) commit(ln *line, file string, s drivers.Session) (iofs.FileInfo, error) {
 	fi, err := d.seal(ln, file, s)
 	if err != nil {
-		return nil, wrap("commit", s.Key, err)
+		return nil, d.wrapStaged("commit", s.Key, err)
 	}
 	move := func() error {
 		return d.dirs.change(stagingDir, func() error { return d.sys.rename(d.root, file, s.Key) })

@@ -43,7 +43,6 @@ package fs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"hash/maphash"
 	"os"
 	"path/filepath"
@@ -113,12 +112,12 @@ func open(root string, opts Options, sys sys) (_ *Driver, err error) {
 	}
 	if !opts.ReadOnly {
 		if err := os.MkdirAll(root, dirMode); err != nil {
-			return nil, fmt.Errorf("making the data directory: %w", err)
+			return nil, unusable(root, opts.ReadOnly, err)
 		}
 	}
 	d := &Driver{sys: sys, readOnly: opts.ReadOnly, seed: maphash.MakeSeed(), clock: clock{now: sys.now}}
 	if d.root, err = os.OpenRoot(root); err != nil {
-		return nil, fmt.Errorf("opening the data directory: %w", err)
+		return nil, unusable(root, opts.ReadOnly, err)
 	}
 	d.dirs = newDirs(func(dir string) error { return d.syncDir(dir) })
 	d.lines.init()
@@ -131,7 +130,7 @@ func open(root string, opts Options, sys sys) (_ *Driver, err error) {
 		}
 	}()
 	if err := d.root.MkdirAll(ownDir, dirMode); err != nil {
-		return nil, fmt.Errorf("making the driver's own directory: %w", err)
+		return nil, d.unusable(err)
 	}
 	if d.lock, err = takeLock(d.root); err != nil {
 		return nil, err
@@ -145,30 +144,47 @@ func open(root string, opts Options, sys sys) (_ *Driver, err error) {
 // prepare brings a directory that this process now owns into the state that all else relies on.
 func (d *Driver) prepare() error {
 	if err := d.root.RemoveAll(tmpDir); err != nil {
-		return fmt.Errorf("emptying %s: %w", tmpDir, err)
+		return d.unusable(err)
 	}
 	for _, dir := range []string{tmpDir, stagingDir} {
 		if err := d.root.MkdirAll(dir, dirMode); err != nil {
-			return fmt.Errorf("making %s: %w", dir, err)
+			return d.unusable(err)
 		}
 	}
 	if err := d.probe(); err != nil {
 		return err
 	}
 	if err := d.sweep(); err != nil {
-		return fmt.Errorf("removing what is left of old uploads: %w", err)
+		return d.unusable(err)
 	}
 	// What a process that died had written but not yet synced is visible now. It is made durable before anything is built on it.
-	return d.withFile(".", os.O_RDONLY, func(f *os.File) error { return d.sys.syncAll(f) })
+	if err := d.withFile(".", os.O_RDONLY, d.sys.syncAll); err != nil {
+		return d.unusable(err)
+	}
+	return nil
 }
 
-// Ping looks at the root directory.
+// Ping looks whether the directory that was opened is still the one of that name, and whether writes have their place in it. A directory that
+// somebody removed goes on answering to whoever has it open.
 func (d *Driver) Ping(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	_, err := d.sys.lstat(d.root, ".")
-	return wrap("ping", "", err)
+	held, err := d.sys.lstat(d.root, ".")
+	if err != nil {
+		return unsure("ping", "", err)
+	}
+	named, err := os.Stat(d.root.Name())
+	if err == nil && !os.SameFile(held, named) {
+		err = errors.New("another directory stands there now: restart registryd")
+	}
+	if err == nil && !d.readOnly {
+		_, err = d.sys.lstat(d.root, tmpDir)
+	}
+	if err == nil && !d.readOnly {
+		_, err = d.sys.lstat(d.root, stagingDir)
+	}
+	return unsure("ping", d.root.Name(), err)
 }
 
 // Close gives the directory free for another process.

@@ -16,7 +16,7 @@ import (
 func takeLock(root *os.Root) (*os.File, error) {
 	f, err := root.OpenFile(lockFile, os.O_RDWR|os.O_CREATE, fileMode)
 	if err != nil {
-		return nil, fmt.Errorf("opening the lock of the data directory: %w", err)
+		return nil, unusable(root.Name(), false, err)
 	}
 	for {
 		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)

@@ -14,7 +14,7 @@ func (d *Driver) probe() error {
 	const a, b = tmpDir + "/probe-a", tmpDir + "/probe-b"
 	for _, name := range []string{a, b} {
 		if err := d.withFile(name, os.O_CREATE|os.O_WRONLY, func(*os.File) error { return nil }); err != nil {
-			return fmt.Errorf("trying out the data directory: %w", err)
+			return d.unusable(err)
 		}
 	}
 	defer func() {
@@ -23,11 +23,11 @@ func (d *Driver) probe() error {
 	}()
 	set := d.clock.now().Truncate(time.Second).Add(123456789)
 	if err := d.sys.chtimes(d.root, a, set); err != nil {
-		return fmt.Errorf("trying out the data directory: %w", err)
+		return d.unusable(err)
 	}
 	info, err := d.sys.lstat(d.root, a)
 	if err != nil {
-		return fmt.Errorf("trying out the data directory: %w", err)
+		return d.unusable(err)
 	}
 	if got := info.ModTime(); !got.Equal(set) {
 		return fmt.Errorf("%s does not keep file times to the nanosecond (set %s, read %s), which tell versions of an object apart: choose another file system, such as ext4, XFS, Btrfs, ZFS or APFS",
@@ -37,7 +37,7 @@ func (d *Driver) probe() error {
 		return d.noLinks(err)
 	}
 	if err := d.sys.remove(d.root, b); err != nil {
-		return fmt.Errorf("trying out the data directory: %w", err)
+		return d.unusable(err)
 	}
 	if err := d.sys.link(d.root, a, b); err != nil {
 		return d.noLinks(err)

@@ -145,11 +145,14 @@ func (d *Driver) judge(key string, cond drivers.Cond) (iofs.FileInfo, error) {
 	return nil, fmt.Errorf("put %s: %w", key, drivers.ErrPrecondition)
 }
 
-// wrapWrite is wrap for a call that puts a file in place: what it misses is no ErrNotFound, and what is in its way is an ErrPrecondition.
+// wrapWrite is wrap for a call that puts a file in place: what it misses is no ErrNotFound but a folder that somebody removed, and what is in its way
+// is an ErrPrecondition.
 func wrapWrite(op, key string, err error) error {
 	switch {
 	case ours(err):
 		return wrap(op, key, err)
+	case errors.Is(err, iofs.ErrNotExist):
+		return unsure(op, key, err)
 	case missing(err):
 		return fmt.Errorf("%s %s: %s", op, key, err)
 	case errors.Is(err, iofs.ErrExist):

@@ -31,6 +31,16 @@ func (d *Driver) openStaged(s drivers.Session, flag int) (*os.File, int64, error
 	return f, fi.Size(), nil
 }
 
+// wrapStaged is wrap for a call on a staging file. Without the folder of them all, a file that is missing says nothing about its upload.
+func (d *Driver) wrapStaged(op, key string, err error) error {
+	if errors.Is(err, iofs.ErrNotExist) {
+		if _, gone := d.sys.lstat(d.root, stagingDir); gone != nil {
+			return unsure(op, key, gone)
+		}
+	}
+	return wrap(op, key, err)
+}
+
 // target finds the file to write to: that of the Session, or a copy.
 func (a *appender) target() error {
 	if mine, err := a.claim(); mine || err != nil {

@@ -121,7 +121,7 @@ func (c *checker) list() error {
 func (c *checker) createOnce() error {
 	err := c.put(c.key, []byte("other"), drivers.Cond{IfAbsent: true})
 	if err == nil {
-		return errors.New("the store ignores If-None-Match, so two nodes could overwrite each other: use a store with conditional writes, or one node")
+		return errors.New("the store ignores If-None-Match, so two nodes could overwrite each other: use a store with conditional writes")
 	}
 	if !errors.Is(err, drivers.ErrPrecondition) {
 		return fmt.Errorf("the store does not know If-None-Match, use one with conditional writes: %w", err)
@@ -149,7 +149,7 @@ func (c *checker) createRace() error {
 	}
 	if won != 1 {
 		return fmt.Errorf("%d of %d writers were told that they alone had created an object, so nodes could overwrite each other: use a store with honest "+
-			"conditional writes, or one node", won, racers)
+			"conditional writes", won, racers)
 	}
 	return nil
 }
@@ -163,7 +163,7 @@ func (c *checker) compareAndSwap() error {
 		return fmt.Errorf("the store refuses an If-Match that holds, use one with conditional writes: %w", err)
 	}
 	if err := c.put(c.key, []byte("three"), drivers.Cond{IfMatch: old}); !errors.Is(err, drivers.ErrPrecondition) {
-		return errors.New("the store ignores If-Match, so two nodes could overwrite each other: use a store with conditional writes, or one node")
+		return errors.New("the store ignores If-Match, so two nodes could overwrite each other: use a store with conditional writes")
 	}
 	return nil
 }
