@@ -11,8 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/oklog/ulid/v2"
 	"go.uber.org/zap"
+
+	"github.com/registryd/registryd/internal/requestid"
 )
 
 // Observer measures requests. Safe for concurrent use.
@@ -92,19 +93,16 @@ func (x *exchange) Read(p []byte) (int, error) {
 
 func (x *exchange) Close() error { return x.body.Close() }
 
-// requestIDHeader carries the id of a request in both directions, so that a proxy's log and ours can be laid side by side.
-const requestIDHeader = "X-Request-Id"
-
 // trace gives each request an id, its line in the log and its place in the metrics, and keeps a panic in one request from being more than that.
 func (h *handler) trace(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		x := &exchange{ResponseWriter: w, body: r.Body, observe: h.opts.Observe, id: requestID(r), method: metricMethod(r.Method)}
+		x := &exchange{ResponseWriter: w, body: r.Body, observe: h.opts.Observe, id: requestid.Of(r), method: metricMethod(r.Method)}
 		header := w.Header()
 		for name, values := range h.opts.Headers {
 			header[http.CanonicalHeaderKey(name)] = values
 		}
-		header.Set(requestIDHeader, x.id)
+		header.Set(requestid.Header, x.id)
 		header.Set("Docker-Distribution-Api-Version", "registry/2.0")
 		r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 		if r.Body != http.NoBody {
@@ -213,20 +211,6 @@ var errPanic = panicked{}
 type panicked struct{}
 
 func (panicked) Error() string { return "panic" }
-
-// requestID takes the id that a proxy gave, if it can stand in a log, or makes one.
-func requestID(r *http.Request) string {
-	id := r.Header.Get(requestIDHeader)
-	if id == "" || len(id) > 128 {
-		return ulid.Make().String()
-	}
-	for i := range len(id) {
-		if id[i] <= ' ' || id[i] > '~' {
-			return ulid.Make().String()
-		}
-	}
-	return id
-}
 
 // metricMethod keeps invented methods from becoming labels of their own.
 func metricMethod(method string) string {

@@ -61,6 +61,10 @@ func (l *loader) unknown(path, where string) {
 		}
 	}
 	k := nearest(path)
+	if k == nil {
+		l.problem("%s: there is no key %s; remove it, or take one of those that `registryd config print` lists.", where, path)
+		return
+	}
 	name := k.path
 	if strings.HasPrefix(where, envPrefix) {
 		name += " (" + k.env() + ")"

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 	"os"
 	"sync/atomic"
@@ -115,36 +114,6 @@ func (w *movingWriter) Write(p []byte) (n int, err error) {
 		m, err = w.ResponseWriter.Write(part)
 		w.stop()
 		n += m
-	}
-	return n, err
-}
-
-// ReadFrom keeps sendfile possible: it hands the very file, or a limited one, down to net/http.
-func (w *movingWriter) ReadFrom(src io.Reader) (n int64, err error) {
-	to, ok := w.ResponseWriter.(io.ReaderFrom)
-	if !ok {
-		return io.Copy(struct{ io.Writer }{w}, src)
-	}
-	part := &io.LimitedReader{R: src}
-	left := int64(math.MaxInt64)
-	limited, isLimited := src.(*io.LimitedReader)
-	if isLimited {
-		part.R, left = limited.R, limited.N
-	}
-	for left > 0 && err == nil {
-		part.N = min(left, chunk)
-		want := part.N
-		var m int64
-		w.start()
-		m, err = to.ReadFrom(part)
-		w.stop()
-		n, left = n+m, left-m
-		if isLimited {
-			limited.N = left
-		}
-		if m < want {
-			break
-		}
 	}
 	return n, err
 }

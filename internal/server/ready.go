@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/registryd/registryd/internal/requestid"
 )
 
 const (
@@ -103,8 +105,10 @@ func withHealth(ready *readiness, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/healthz":
+			w.Header().Set(requestid.Header, requestid.Of(r))
 			say(w, http.StatusOK, "ok")
 		case "/readyz":
+			w.Header().Set(requestid.Header, requestid.Of(r))
 			if err := ready.check(r.Context()); err != nil {
 				say(w, http.StatusServiceUnavailable, err.Error())
 			} else {

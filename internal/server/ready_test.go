@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -105,6 +106,23 @@ func TestHealthIsOnBothListeners(t *testing.T) {
 		}
 		if status, body := get(t, l, tt.path); status != tt.status || body != tt.body {
 			t.Errorf("%s (debug: %v): got %d %q, want %d %q", tt.path, tt.debug, status, body, tt.status, tt.body)
+		}
+	}
+}
+
+// Probes can be found in a proxy's log, as all other requests.
+func TestHealthHasARequestID(t *testing.T) {
+	t.Parallel()
+	handler := withHealth(newReadiness(up, zap.NewNop()), http.NotFoundHandler())
+	for _, path := range []string{"/healthz", "/readyz"} {
+		for _, sent := range []string{"", "a-proxy's"} {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+			r.Header.Set("X-Request-Id", sent)
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, r)
+			if got := w.Header().Get("X-Request-Id"); got == "" || sent != "" && got != sent {
+				t.Errorf("%s: X-Request-Id %q was answered with %q", path, sent, got)
+			}
 		}
 	}
 }

@@ -155,14 +155,16 @@ func (r *Repository) rehash(ctx context.Context, s drivers.Session, want digest.
 	return path.Base(copied.Key), err
 }
 
-// publish is the commit point: the pointer, then the link.
+// publish is the commit point: the pointer, then the link. Bytes that were there before are dropped last: a client whose link failed closes its upload
+// once more, and would find it gone with them.
 func (r *Repository) publish(ctx context.Context, d digest.Digest, mine pointer) (Descriptor, error) {
-	p, err := r.registry.point(ctx, d, mine)
+	p, err := r.registry.lead(ctx, d, mine)
 	if err != nil {
 		return Descriptor{}, err
 	}
 	if err := r.link(ctx, d); err != nil {
 		return Descriptor{}, fmt.Errorf("link %s: %w", d, err)
 	}
+	r.registry.dropSurplus(ctx, mine, p)
 	return Descriptor{Digest: d, Size: p.Size}, nil
 }

@@ -87,6 +87,23 @@ func (r *Registry) revive(ctx context.Context, d digest.Digest) (*pointer, error
 // point is the commit of a blob's bytes: it makes mine the pointer of d unless there is a live one already. It gives the pointer that stands then;
 // when that is not mine, the bytes of mine were dropped.
 func (r *Registry) point(ctx context.Context, d digest.Digest, mine pointer) (*pointer, error) {
+	now, err := r.lead(ctx, d, mine)
+	if err == nil {
+		r.dropSurplus(ctx, mine, now)
+	}
+	return now, err
+}
+
+// dropSurplus removes the bytes of a pointer that came too late. Nothing names them, now or later: a failure here costs space until fsck finds them,
+// and nobody an answer.
+func (r *Registry) dropSurplus(ctx context.Context, mine pointer, now *pointer) {
+	if !mine.inline() && now.Data != mine.Data {
+		_ = r.driver.Delete(ctx, r.keys.data(mine.Data))
+	}
+}
+
+// lead is point without dropping anything.
+func (r *Registry) lead(ctx context.Context, d digest.Digest, mine pointer) (*pointer, error) {
 	mine.State = stateLive
 	now, err := update(ctx, r.driver, r.keys.pointer(d), stored[pointer]{}, func(p *pointer) *pointer {
 		switch {
@@ -102,10 +119,6 @@ func (r *Registry) point(ctx context.Context, d digest.Digest, mine pointer) (*p
 	})
 	if err != nil {
 		return nil, fmt.Errorf("write the pointer of %s: %w", d, err)
-	}
-	if !mine.inline() && now.Value.Data != mine.Data {
-		// Nothing names these bytes, now or later: a failure here costs space until fsck finds them, and nobody an answer.
-		_ = r.driver.Delete(ctx, r.keys.data(mine.Data))
 	}
 	return now.Value, nil
 }

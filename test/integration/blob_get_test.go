@@ -75,7 +75,7 @@ func TestBlobConditions(t *testing.T) {
 			r.run(c.name, func(r *registry) {
 				a := r.do("GET", "/v2/a/blobs/"+d.String(), c.options...).want(c.status)
 				if c.status == http.StatusPreconditionFailed {
-					a.fails(c.status, "DIGEST_INVALID").lacks("ETag")
+					a.lacks("ETag").fails(c.status, "DIGEST_INVALID")
 				} else {
 					a.is([]byte(c.body))
 				}

@@ -23,7 +23,7 @@ var borders = []struct {
 	reason string
 }{
 	{"cmd/registryd", []string{"*"}, nil, "it wires everything together, and is the only one that may"},
-	{"internal/api", []string{"internal/storage", "internal/uploadtoken", "internal/reference"}, nil,
+	{"internal/api", []string{"internal/storage", "internal/uploadtoken", "internal/reference", "internal/requestid"}, nil,
 		"the protocol knows no store: a driver's errors and types reach it through storage alone, so that no answer depends on the backend"},
 	{"internal/storage", []string{"internal/drivers", "internal/manifest", "internal/reference"}, []string{"net/http", "go.uber.org/zap"},
 		"what is stored knows neither the protocol it came by nor the store it goes to; it returns errors, and logs nothing"},
@@ -34,6 +34,7 @@ var borders = []struct {
 	{"internal/manifest", []string{"internal/reference"}, []string{"net/http", "os"}, "it reads bytes and does no I/O"},
 	{"internal/reference", nil, []string{"net/http", "os"}, "names are what all else is built of"},
 	{"internal/uploadtoken", nil, []string{"net/http"}, "a token carries a state that it does not understand"},
+	{"internal/server", []string{"internal/requestid"}, nil, "it serves any handler: what a request is about is the api's business"},
 	{"internal/metrics", []string{"internal/api", "internal/drivers"}, nil, "it measures at the edges: requests and calls of drivers"},
 	{"internal/events", []string{"internal/storage", "internal/reference"}, nil, "it delivers what storage has written down"},
 }

@@ -3,6 +3,7 @@ package integration_test
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
