@@ -8,7 +8,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-TESTTIMEOUT ?= 4m
+TESTTIMEOUT ?= 15m
 FUZZTIME    ?= 60s
 
 .PHONY: help
@@ -24,7 +24,11 @@ build: ## Build bin/registryd, one static file
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/registryd ./cmd/registryd
 
 .PHONY: test
-test: ## Run all tests with the race detector (needs a C compiler)
+test: ## Run all tests with the race detector, on real stores too (needs a C compiler; builds the stores the first time)
+	CGO_ENABLED=1 $(GO) test -race -timeout $(TESTTIMEOUT) -tags stores ./...
+
+.PHONY: test-quick
+test-quick: ## Run the tests that need no other program, with the race detector
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TESTTIMEOUT) ./...
 
 .PHONY: tools
@@ -35,8 +39,8 @@ tools: ## Build what tests run against (MinIO, versitygw, CNCF Distribution) int
 lint: ## Check formatting, vet, staticcheck, the modules, and known vulnerabilities if their database can be had
 	@unformatted="$$(gofmt -l .)"; \
 	if [ -n "$$unformatted" ]; then echo "These files are not formatted; run gofmt -w on them:"; echo "$$unformatted"; exit 1; fi
-	$(GO) vet ./...
-	$(GO) tool staticcheck ./...
+	$(GO) vet -tags stores,memory ./...
+	$(GO) tool staticcheck -tags stores,memory ./...
 	$(GO) mod tidy -diff
 	$(GO) mod verify
 	@status=0; out="$$($(GO) tool govulncheck ./... 2>&1)" || status=$$?; \

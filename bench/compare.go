@@ -17,7 +17,7 @@ type contestant struct {
 	clear func(ctx context.Context) error // removes what was pushed, so that the disk does not fill up
 }
 
-// compare runs the rounds and prints a line for each contestant; the first one is what the others are measured by. It gives the ratio of the second.
+// compare runs the rounds and prints a line for each contestant; the first two are what all are measured by. It gives the ratio of the third to the first.
 func compare(ctx context.Context, field []contestant, size, rounds int) (ratio float64, err error) {
 	took := make([][]float64, len(field))
 	blob := make([]byte, size)
@@ -40,17 +40,21 @@ func compare(ctx context.Context, field []contestant, size, rounds int) (ratio f
 		}
 	}
 	for i, c := range field {
-		ratios := make([]float64, rounds)
-		for r := range ratios {
-			ratios[r] = took[i][r] / took[0][r]
-		}
-		fmt.Printf("  %-18s %7.0f ms (%5.0f to %5.0f) %6.0f MiB/s   %.2f x bare\n", c.name,
-			1e3*median(took[i]), 1e3*slices.Min(took[i]), 1e3*slices.Max(took[i]), float64(size>>20)/median(took[i]), median(ratios))
-		if i == 1 {
-			ratio = median(ratios)
-		}
+		fmt.Printf("  %-18s %6.0f ms (%5.0f to %5.0f) %5.0f MiB/s   %.2f x %s   %.2f x %s\n", c.name,
+			1e3*median(took[i]), 1e3*slices.Min(took[i]), 1e3*slices.Max(took[i]), float64(size>>20)/median(took[i]),
+			ratioOf(took[i], took[0]), field[0].name, ratioOf(took[i], took[1]), field[1].name)
 	}
+	ratio = ratioOf(took[2], took[0])
 	return ratio, nil
+}
+
+// ratioOf is the median of the rounds' ratios.
+func ratioOf(took, to []float64) float64 {
+	ratios := make([]float64, len(took))
+	for r := range ratios {
+		ratios[r] = took[r] / to[r]
+	}
+	return median(ratios)
 }
 
 func median(all []float64) float64 {

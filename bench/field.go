@@ -59,9 +59,9 @@ func enter(ctx context.Context, dir string) (field []contestant, stop func(), er
 	}
 	stops = append(stops, ours.Kill)
 	field = []contestant{
-		{"bare PutObject", barePut(client), clearing(client, "bare", "")},
+		{"bare", barePut(client), clearing(client, "bare", "")},
+		{"bare unsigned", barePut(client, unsigned), clearing(client, "bare", "")},
 		{"registryd", dockerPush(ours.URL), clearing(client, "registryd", "docker/registry/v2/")},
-		{"bare, unsigned", barePut(client, unsigned), clearing(client, "bare", "")},
 	}
 	theirs, err := distribution()
 	if err != nil {

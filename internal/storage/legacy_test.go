@@ -61,7 +61,7 @@ func TestImportMeetsClients(t *testing.T) {
 	old, other := image("old", config), image("other", config)
 	oldDigest, otherDigest := digest.FromBytes(old), digest.FromBytes(other)
 	outcomes := map[string]int{}
-	for seed := range uint64(2000) {
+	for seed := range uint64(800) {
 		synctest.Test(t, func(t *testing.T) {
 			fake := drivertest.NewFake(t).AllowOverwrite()
 			asDistribution(t, fake, other, [][]byte{config}, "b")

@@ -72,7 +72,7 @@ func TestReferrerRecords(t *testing.T) {
 	repo, config := repository(fake), content(1, 10)
 	must(t, pushWhole(t.Context(), repo, config))
 	subject := digest.FromString("subject")
-	m := bytes.Replace(image(strings.Repeat("&", 3<<20), config), []byte(`"annotations"`),
+	m := bytes.Replace(image(strings.Repeat("&", 3<<19), config), []byte(`"annotations"`),
 		[]byte(`"subject":{"mediaType":"`+ociType+`","digest":"`+subject.String()+`","size":7},"annotations"`), 1)
 	m = bytes.Replace(m, []byte(`"mediaType":"`+ociType+`","schemaVersion"`), []byte(`"schemaVersion"`), 1) // so that the header says what it is
 	m = bytes.ReplaceAll(m, []byte(`\u0026`), []byte("&"))

@@ -1,3 +1,5 @@
+//go:build stores
+
 // Package faults_test holds that a registry on a store that fails, and one whose nodes are killed, loses nothing that it acknowledged, and says nothing
 // wrong to anybody.
 package faults_test

@@ -1,8 +1,11 @@
+//go:build stores
+
 package faults_test
 
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -14,6 +17,8 @@ import (
 	"github.com/registryd/registryd/internal/teststore"
 	"github.com/registryd/registryd/test/faults/node"
 )
+
+var killSize = flag.Int("kill-size", 17, "what TestKill pushes again and again, in MiB; more than 16, for a checkpoint at the end of the PATCH")
 
 // never is a step that no upload comes to.
 const never = 1 << 30
@@ -30,8 +35,8 @@ func TestKill(t *testing.T) {
 		t.Run(when.String(), func(t *testing.T) {
 			t.Parallel()
 			k := newKiller(t, program, when)
-			// Three parts and a tail, with a checkpoint at the end of the PATCH.
-			k.each(t, 17<<20, func(int, int) bool { return true })
+			// Several parts and a tail, with a checkpoint at the end of the PATCH.
+			k.each(t, *killSize<<20, func(int, int) bool { return true })
 			// A checkpoint on the way, after 64 MiB: the steps between it and the end of the PATCH.
 			k.each(t, 76<<20, func(step, all int) bool { return step == all*2/3 })
 			clean := open(t, k.store, nil, 0)

@@ -21,13 +21,11 @@ import (
 	"github.com/registryd/registryd/internal/drivers"
 	"github.com/registryd/registryd/internal/drivers/drivertest"
 	"github.com/registryd/registryd/internal/drivers/fs"
-	"github.com/registryd/registryd/internal/drivers/s3"
 	"github.com/registryd/registryd/internal/storage"
-	"github.com/registryd/registryd/internal/teststore"
 	"github.com/registryd/registryd/internal/uploadtoken"
 )
 
-// stores are what each test runs on.
+// stores are what each test runs on; with the tag stores, on a real S3 too (s3store_test.go).
 var stores = []store{
 	{"fake", func(t *testing.T) drivers.Driver {
 		fake := drivertest.NewFake(t)
@@ -42,21 +40,6 @@ var stores = []store{
 		t.Cleanup(func() { _ = driver.Close() })
 		return driver
 	}},
-	{"s3", func(t *testing.T) drivers.Driver { return openS3(t, teststore.MinIO(t), s3.Options{}) }},
-}
-
-// openS3 opens a bucket.
-func openS3(t *testing.T, bucket teststore.S3, opts s3.Options) drivers.Driver {
-	t.Helper()
-	driver, err := s3.Open(t.Context(), s3.Config{
-		Bucket: bucket.Bucket, Region: teststore.Region, RegionEndpoint: bucket.Endpoint, ForcePathStyle: true,
-		AccessKey: teststore.AccessKey, SecretKey: teststore.SecretKey,
-	}, opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = driver.Close() })
-	return driver
 }
 
 type store struct {
@@ -167,7 +150,7 @@ func (r *registry) keys() map[string]string {
 }
 
 // direct says whether the store is one over a network, to which bytes go before anything is committed.
-func (r *registry) direct() bool { _, ok := r.driver.(*s3.Driver); return ok }
+func (r *registry) direct() bool { _, ok := r.driver.(drivers.Redirector); return ok }
 
 // unfinished are words of keys that may be left of an upload that was cut off. On a store that is written directly its bytes are an object already,
 // which no pointer names and nobody sees; fsck finds it by its age.

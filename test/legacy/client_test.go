@@ -1,3 +1,5 @@
+//go:build stores
+
 // Package legacy_test opens stores that CNCF Distribution wrote: the real one, run over a folder and over a bucket.
 package legacy_test
 

@@ -1,3 +1,5 @@
+//go:build stores
+
 package legacy_test
 
 import (

@@ -191,7 +191,7 @@ func (d *Driver) Ping(ctx context.Context) error {
 func (d *Driver) Close() error {
 	err := d.root.Close()
 	if d.lock != nil {
-		err = errors.Join(err, d.lock.Close())
+		err = errors.Join(err, giveLock(d.lock))
 	}
 	return err
 }

@@ -39,6 +39,11 @@ func takeLock(root *os.Root) (*os.File, error) {
 	return f, nil
 }
 
+// giveLock unlocks before it closes: a program that this process is just starting has the file open too, until it is really another one.
+func giveLock(f *os.File) error {
+	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
+}
+
 // lockHolder names the process that wrote its number into the lock file, as far as that can be told.
 func lockHolder(f *os.File) string {
 	b, _ := io.ReadAll(io.LimitReader(f, 20))

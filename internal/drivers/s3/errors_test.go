@@ -50,6 +50,7 @@ func TestExplain(t *testing.T) {
 		{"inside", answered(500, "InternalError", nil), drivers.ErrUnavailable, 0},
 		{"what the store will never know", answered(501, "NotImplemented", nil), nil, 0},
 		{"a gateway", answered(502, "", nil), drivers.ErrUnavailable, 0},
+		{"a good answer that broke off", answered(200, "", nil), drivers.ErrUnavailable, 0},
 		{"too many", answered(429, "", http.Header{"Retry-After": {"1"}}), drivers.ErrUnavailable, time.Second},
 		{"too slow", answered(400, "RequestTimeout", nil), drivers.ErrUnavailable, 0},
 		{"too slow, by its status", answered(408, "", nil), drivers.ErrUnavailable, 0},

@@ -1,3 +1,5 @@
+//go:build stores
+
 package s3_test
 
 import (
