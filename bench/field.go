@@ -22,7 +22,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/registryd/registryd/internal/teststore"
-	"github.com/registryd/registryd/test/faults/node"
+	"github.com/registryd/registryd/test/node"
 )
 
 // enter starts MinIO and all that is to be compared on it. stop is never nil.

@@ -15,7 +15,7 @@ import (
 
 	"github.com/registryd/registryd/internal/storage"
 	"github.com/registryd/registryd/internal/teststore"
-	"github.com/registryd/registryd/test/faults/node"
+	"github.com/registryd/registryd/test/node"
 )
 
 var killSize = flag.Int("kill-size", 17, "what TestKill pushes again and again, in MiB; more than 16, for a checkpoint at the end of the PATCH")

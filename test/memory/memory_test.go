@@ -19,7 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/registryd/registryd/internal/teststore"
-	"github.com/registryd/registryd/test/faults/node"
+	"github.com/registryd/registryd/test/node"
 )
 
 const mib = 1 << 20
