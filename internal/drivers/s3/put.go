@@ -44,6 +44,11 @@ func (d *Driver) Put(ctx context.Context, key string, body io.ReadSeeker, cond d
 	if size > signedBelow {
 		options = append(options, unsignedPayload)
 	}
+	if size <= signedBelow { // a longer body may take its time, as long as it moves
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, smallTimeout)
+		defer cancel()
+	}
 	start, _ := body.Seek(0, io.SeekCurrent)
 	ctx, tries := countAttempts(ctx)
 	out, err := d.client.PutObject(ctx, in, options...)
