@@ -124,7 +124,7 @@ type ReadOnly struct {
 
 // Uploads is about blob uploads under way.
 type Uploads struct {
-	TTL    time.Duration `yaml:"ttl" doc:"How long an upload may take, counted from its POST; less than 24h."`
+	TTL    time.Duration `yaml:"ttl" doc:"How long an upload may take, counted from its POST; 22h at most."`
 	Memory Bytes         `yaml:"memory" doc:"Memory that all running uploads of this node may use together, such as 256MiB."`
 }
 

@@ -119,7 +119,7 @@ func TestAllProblemsAtOnce(t *testing.T) {
 		`config.yml, line 4: log.level is "loud"; write one of debug, info, warn, error.`,
 		`config.yml, line 7: storage.delete.enabled is "maybe"; write true or false.`,
 		`REGISTRY_HTTP_TIMEOUT_BODY: there is no key http.timeout.body; write the nearest one, http.timeouts.body (REGISTRY_HTTP_TIMEOUTS_BODY), or remove it.`,
-		`REGISTRY_UPLOADS_TTL: uploads.ttl is 48h; write a duration from 1m to just under 24h.`,
+		`REGISTRY_UPLOADS_TTL: uploads.ttl is 48h; write a duration from 1m to 22h, since stores drop what is older than a day.`,
 	}
 	if got := strings.Join(problems.Problems, "\n"); got != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", got, strings.Join(want, "\n"))

@@ -49,7 +49,7 @@ func (l *loader) validate(c Config) {
 	l.check("storage.s3.secretkey", string(s3.SecretKey) != mask, "is the mask that config print shows; write the secret itself")
 	l.check("storage.s3.chunksize", s3.ChunkSize >= 5<<20 && s3.ChunkSize <= 5<<30, "is %s; write a size from 5MiB to 5GiB", s3.ChunkSize)
 	l.check("storage.s3.chunksize", s3.Bucket == "" || 2*s3.ChunkSize <= c.Uploads.Memory, "is %s; write at most half of uploads.memory (%s)", s3.ChunkSize, c.Uploads.Memory)
-	l.check("uploads.ttl", c.Uploads.TTL >= time.Minute && c.Uploads.TTL < 24*time.Hour, "is %s; write a duration from 1m to just under 24h", shortDuration(c.Uploads.TTL))
+	l.check("uploads.ttl", c.Uploads.TTL >= time.Minute && c.Uploads.TTL <= 22*time.Hour, "is %s; write a duration from 1m to 22h, since stores drop what is older than a day", shortDuration(c.Uploads.TTL))
 	l.check("uploads.memory", c.Uploads.Memory >= 32<<20, "is %s; write 32MiB or more, or uploads would wait for each other", c.Uploads.Memory)
 
 	m := c.Validation.Manifests

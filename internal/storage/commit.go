@@ -20,6 +20,9 @@ func (r *Repository) Commit(ctx context.Context, up Upload, want digest.Digest, 
 	if err := r.registry.writable(); err != nil {
 		return Descriptor{}, up, err
 	}
+	if r.registry.opts.Now().Sub(up.Started) > longestUpload {
+		return Descriptor{}, up, uploadUnknown() // its bytes may be taken for abandoned any moment
+	}
 	up, err := r.position(ctx, up, chunk.Start)
 	if errors.Is(err, errForgotten) {
 		blob, err := r.repeated(ctx, want, up.Offset)
@@ -142,6 +145,9 @@ func (r *Repository) repeated(ctx context.Context, want digest.Digest, least int
 func (r *Repository) rehash(ctx context.Context, s drivers.Session, want digest.Digest) (data string, err error) {
 	driver := r.registry.driver
 	body, _, err := driver.Open(ctx, s.Key, 0, -1)
+	if errors.Is(err, drivers.ErrNotFound) {
+		return "", uploadUnknown() // it was closed before, and its bytes were there already
+	}
 	if err != nil {
 		return "", err
 	}

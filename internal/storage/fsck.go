@@ -84,6 +84,7 @@ type fsck struct {
 	enrolled map[string]bool // repositories that have manifests
 	kept     kept
 	summary  FsckSummary
+	blind    bool // a pointer could not be read
 	stage    string
 	done     int
 	all      int

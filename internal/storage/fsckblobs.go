@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"path"
 	"syscall"
@@ -63,11 +64,13 @@ func (f *fsck) checkPointers(ctx context.Context) error {
 
 // checkPointer gives the id of the data that the pointer names, if any.
 func (f *fsck) checkPointer(ctx context.Context, info drivers.Info) (named string, err error) {
-	d, ok := f.keys.parsePointer(info.Key)
+	d, ours := f.keys.parsePointer(info.Key)
+	ok := ours
 	if !ok {
 		d, ok = f.keys.parseGeneration0(info.Key)
 	}
 	if !ok {
+		f.lose(path.Base(info.Key) == "pointer") // a newer node may know this digest
 		f.found(Note, info.Key, "this key is not one of registryd's")
 		return "", nil
 	}
@@ -76,8 +79,12 @@ func (f *fsck) checkPointer(ctx context.Context, info drivers.Info) (named strin
 		return "", err
 	}
 	if err != nil {
+		f.lose(true)
 		f.found(Damage, info.Key, "the pointer cannot be used: %v", err)
 		return "", nil
+	}
+	if ours && cur.etag == "" {
+		return "", fmt.Errorf("%s is listed and cannot be found: %w", info.Key, drivers.ErrUnavailable) // no pointer is ever removed
 	}
 	if !cur.live() {
 		return "", nil
@@ -96,6 +103,13 @@ func (f *fsck) checkPointer(ctx context.Context, info drivers.Info) (named strin
 		return named, nil
 	}
 	return named, f.checkContent(ctx, info.Key, d, p)
+}
+
+// lose notes that some pointer could not be read: it may name any data, so none is removed.
+func (f *fsck) lose(lost bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.blind = f.blind || lost
 }
 
 // checkContent compares what a pointer says with the bytes there are.
@@ -173,7 +187,7 @@ func (f *fsck) leftovers(ctx context.Context) error {
 	}
 	for id, info := range f.data {
 		finding := Finding{Severity: Leftover, Key: info.Key, Size: info.Size, Age: f.dataAge(id, info), Message: "no pointer names this data"}
-		if f.opts.Prune && finding.Age > pruneAge {
+		if f.opts.Prune && !f.blind && finding.Age > pruneAge {
 			if err := f.driver.Delete(ctx, info.Key); err != nil {
 				return err
 			}

@@ -2,6 +2,8 @@ package storage
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -63,14 +65,15 @@ type JanitorOptions struct {
 // Run looks at all uploads and all data once.
 func (j *Janitor) Run(ctx context.Context, opts JanitorOptions) (Cleaned, error) {
 	var done Cleaned
+	// What cannot be removed today must not keep the rest from being removed.
 	err := j.uploads(ctx, opts, &done)
-	if err == nil {
-		err = j.data(ctx, opts, &done)
+	if !isTransient(err) {
+		err = errors.Join(err, j.data(ctx, opts, &done))
 	}
-	if err == nil {
-		if store, ok := drivers.As[drivers.Expirer](j.registry.driver); ok {
-			done.Parts, err = store.ExpireUploads(ctx, j.registry.keys.dataPrefix(), j.registry.opts.Now().Add(-pruneAge), opts.DryRun)
-		}
+	if store, ok := drivers.As[drivers.Expirer](j.registry.driver); ok && !isTransient(err) {
+		var partsErr error
+		done.Parts, partsErr = store.ExpireUploads(ctx, j.registry.keys.dataPrefix(), j.registry.opts.Now().Add(-pruneAge), opts.DryRun)
+		err = errors.Join(err, partsErr)
 	}
 	return done, err
 }
@@ -79,7 +82,8 @@ func (j *Janitor) Run(ctx context.Context, opts JanitorOptions) (Cleaned, error)
 func (j *Janitor) uploads(ctx context.Context, opts JanitorOptions, done *Cleaned) error {
 	r := j.registry
 	seen := 0
-	return r.Uploads(ctx, func(up PendingUpload) error {
+	var stuck []error
+	err := r.Uploads(ctx, func(up PendingUpload) error {
 		seen++
 		if opts.Progress != nil {
 			opts.Progress("looking at uploads", seen, 0)
@@ -87,15 +91,14 @@ func (j *Janitor) uploads(ctx context.Context, opts JanitorOptions, done *Cleane
 		if up.Abandoned {
 			done.Uploads++
 			if !opts.DryRun {
-				if up.session.Key != "" {
-					if err := r.driver.Abort(ctx, up.session); err != nil {
-						return err
-					}
-				}
-				if err := r.driver.Delete(ctx, up.keys...); err != nil {
+				err := r.end(ctx, up)
+				if isTransient(err) {
 					return err
 				}
-				up.Removed = true
+				if err != nil {
+					stuck = append(stuck, fmt.Errorf("upload %s: %w", up.ID, err))
+				}
+				up.Removed = err == nil
 			}
 		}
 		if opts.Upload != nil {
@@ -103,6 +106,17 @@ func (j *Janitor) uploads(ctx context.Context, opts JanitorOptions, done *Cleane
 		}
 		return nil
 	})
+	return errors.Join(err, errors.Join(stuck...))
+}
+
+// end drops what an upload stored, then the checkpoints that name it.
+func (r *Registry) end(ctx context.Context, up PendingUpload) error {
+	if up.session.Key != "" {
+		if err := r.driver.Abort(ctx, up.session); err != nil {
+			return err
+		}
+	}
+	return r.driver.Delete(ctx, up.keys...)
 }
 
 // Uploads gives every upload that has a checkpoint.
@@ -215,7 +229,7 @@ func (j *Janitor) data(ctx context.Context, opts JanitorOptions, done *Cleaned) 
 }
 
 // smallPointer is longer than any pointer that names data, in bytes; longer ones hold their bytes themselves.
-const smallPointer = 512
+const smallPointer = 1 << 10
 
 // learn reads the pointers that are new or were changed since the last run.
 func (j *Janitor) learn(ctx context.Context, opts JanitorOptions) error {
@@ -230,6 +244,9 @@ func (j *Janitor) learn(ctx context.Context, opts JanitorOptions) error {
 			opts.Progress("looking at blobs", seen, 0)
 		}
 		d, ok := r.keys.parsePointer(info.Key)
+		if !ok && path.Base(info.Key) == "pointer" {
+			return fmt.Errorf("%s is the pointer of a digest that this node does not know, which may name any data: run the janitor of a newer release", info.Key)
+		}
 		if !ok || info.Size == 0 || info.Size > smallPointer {
 			return nil
 		}
@@ -246,6 +263,9 @@ func (j *Janitor) learn(ctx context.Context, opts JanitorOptions) error {
 			cur, err := r.loadPointer(work, d)
 			if err != nil {
 				return err // a pointer that cannot be read may name anything: nothing is removed
+			}
+			if cur.etag == "" {
+				return fmt.Errorf("%s is listed and cannot be found: %w", info.Key, drivers.ErrUnavailable) // no pointer is ever removed
 			}
 			if cur.live() {
 				mu.Lock()

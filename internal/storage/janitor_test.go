@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/registryd/registryd/internal/drivers"
 	"github.com/registryd/registryd/internal/drivers/drivertest"
 	"github.com/registryd/registryd/internal/storage"
 )
@@ -163,4 +165,69 @@ func TestLease(t *testing.T) {
 		<-time.After(2 * time.Minute)
 		must(t, two.WithLease(t.Context(), "job", time.Minute, func(context.Context) error { return nil }))
 	})
+}
+
+// Data that an unreadable pointer may name is left alone, by fsck --prune and by the janitor.
+func TestNothingIsRemovedBlindly(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		spoil func(t *testing.T, fake *drivertest.Fake, key string) drivers.Driver
+	}{
+		{"a record of a newer release", func(t *testing.T, fake *drivertest.Fake, key string) drivers.Driver {
+			_, err := fake.AllowOverwrite().Put(t.Context(), key, strings.NewReader(`{"v":2,"elsewhere":true}`), drivers.Cond{})
+			must(t, err)
+			return fake
+		}},
+		{"a digest of a newer release", func(t *testing.T, fake *drivertest.Fake, key string) drivers.Driver {
+			_, err := fake.Put(t.Context(), strings.Replace(key, "/sha256/", "/sha1024/", 1), strings.NewReader(`{"v":2}`), drivers.Cond{})
+			must(t, err)
+			must(t, fake.Delete(t.Context(), key))
+			return fake
+		}},
+		{"a store that lists it and does not find it", func(_ *testing.T, fake *drivertest.Fake, key string) drivers.Driver { return forgetful{fake, key} }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			fake := drivertest.NewFake(t)
+			must(t, pushWhole(t.Context(), repository(fake), content(1, 100<<10)))
+			var pointer string
+			data := 0
+			for _, key := range fake.Keys() {
+				if strings.HasSuffix(key, "/pointer") {
+					pointer = key
+				}
+				if strings.Contains(key, "/data/") {
+					data++
+				}
+			}
+			spoiled := c.spoil(t, fake, pointer)
+			later := storage.New(spoiled, storage.Options{Now: func() time.Time { return time.Now().Add(26 * time.Hour) }})
+			_, _ = later.Fsck(t.Context(), storage.FsckOptions{Prune: true})
+			if _, err := later.NewJanitor().Run(t.Context(), storage.JanitorOptions{}); err == nil {
+				t.Error("the janitor saw nothing wrong")
+			}
+			for _, key := range fake.Keys() {
+				if strings.Contains(key, "/data/") {
+					data--
+				}
+			}
+			if data != 0 {
+				t.Errorf("%d objects were removed", data)
+			}
+		})
+	}
+}
+
+// forgetful is a store that does not find one key, though it lists it.
+type forgetful struct {
+	drivers.Driver
+	key string
+}
+
+func (f forgetful) Open(ctx context.Context, key string, off, n int64) (io.ReadCloser, drivers.Info, error) {
+	if key == f.key {
+		return nil, drivers.Info{}, drivers.ErrNotFound
+	}
+	return f.Driver.Open(ctx, key, off, n)
 }

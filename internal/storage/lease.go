@@ -21,6 +21,9 @@ type lease struct {
 // ErrLeaseHeld: another node is at this job.
 var ErrLeaseHeld = errors.New("another node is doing this")
 
+// releaseTime is how long giving a lease back may take, also when the node stops.
+const releaseTime = 5 * time.Second
+
 // WithLease runs fn while no other node does a job of that name, and renews the lease meanwhile. When the lease is lost, fn's context ends.
 func (r *Registry) WithLease(ctx context.Context, name string, ttl time.Duration, fn func(context.Context) error) error {
 	key, me := r.keys.lease(name), rand.Text()
@@ -31,14 +34,18 @@ func (r *Registry) WithLease(ctx context.Context, name string, ttl time.Duration
 	if cur.live() && cur.Value.Holder != "" && r.opts.Now().Before(cur.Value.Until) {
 		return ErrLeaseHeld
 	}
-	hold := func(cur stored[lease], holder string) (stored[lease], error) {
-		now, err := swap(ctx, r.driver, key, cur, lease{Holder: holder, Until: r.opts.Now().Add(ttl).UTC()})
+	hold := func(ctx context.Context, cur stored[lease], holder string) (stored[lease], error) {
+		next := lease{Holder: holder, Until: r.opts.Now().Add(ttl).UTC()}
+		now, err := swap(ctx, r.driver, key, cur, next)
+		if errors.Is(err, drivers.ErrPrecondition) && now.live() && now.Value.Holder == me { // an earlier renewal, whose answer was lost
+			now, err = swap(ctx, r.driver, key, now, next)
+		}
 		if errors.Is(err, drivers.ErrPrecondition) {
 			err = ErrLeaseHeld
 		}
 		return now, err
 	}
-	if cur, err = hold(cur, me); err != nil {
+	if cur, err = hold(ctx, cur, me); err != nil {
 		return err
 	}
 
@@ -51,10 +58,12 @@ func (r *Registry) WithLease(ctx context.Context, name string, ttl time.Duration
 	for {
 		select {
 		case err := <-done:
-			_, _ = hold(cur, "") // the next one need not wait
+			release, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
+			defer cancel()
+			_, _ = hold(release, cur, "") // the next one need not wait
 			return err
 		case <-renew.C:
-			now, err := hold(cur, me)
+			now, err := hold(ctx, cur, me)
 			switch {
 			case err == nil:
 				cur = now

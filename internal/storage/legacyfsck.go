@@ -100,7 +100,7 @@ func (f *fsck) oldLeftovers(ctx context.Context) error {
 			continue
 		}
 		finding := Finding{Severity: Leftover, Key: info.Key, Size: info.Size, Age: f.age(info), Message: "no pointer names these bytes, which CNCF Distribution wrote"}
-		if f.opts.Prune && finding.Age > pruneAge {
+		if f.opts.Prune && !f.blind && finding.Age > pruneAge {
 			if err := f.driver.Delete(ctx, info.Key); err != nil {
 				return err
 			}

@@ -7,9 +7,13 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/registryd/registryd/internal/drivers"
 )
+
+// memoryTimeout is how long an upload waits for memory before its client is told to come back.
+const memoryTimeout = 30 * time.Second
 
 // obsoleteBatch is how many tails of the past gather before one request deletes them.
 const obsoleteBatch = 4
@@ -187,7 +191,12 @@ func (a *appender) relieve(number int, mark []byte) error {
 		return err
 	}
 	a.memory.give(a.blocks)
-	block, err := a.memory.wait(a.ctx)
+	ctx, cancel := context.WithTimeout(a.ctx, memoryTimeout)
+	defer cancel()
+	block, err := a.memory.wait(ctx)
+	if err != nil && a.ctx.Err() == nil {
+		err = &drivers.Unavailable{Err: fmt.Errorf("no memory for uploads came free for %s, raise uploads.memory: %w", memoryTimeout, err)}
+	}
 	if err != nil {
 		return err
 	}

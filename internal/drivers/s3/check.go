@@ -77,10 +77,10 @@ func (c *checker) answers() error {
 		return nil
 	case errors.As(err, new(*tls.CertificateVerificationError)):
 		return fmt.Errorf("the certificate of the store is not trusted, name its authority in storage.s3.cafile: %w", err)
-	case errors.Is(err, drivers.ErrUnavailable):
-		return fmt.Errorf("the store does not answer, check storage.s3.regionendpoint and the network: %w", err)
 	case status(err) == http.StatusForbidden:
 		return fmt.Errorf("the store does not let these credentials in, check storage.s3.accesskey, secretkey and region: %w", err)
+	case errors.Is(err, drivers.ErrUnavailable):
+		return fmt.Errorf("the store does not answer, check storage.s3.regionendpoint and the network: %w", err)
 	case errors.Is(err, drivers.ErrNotFound):
 		return fmt.Errorf("there is no bucket %q, make it or correct storage.s3.bucket: %w", c.d.config.Bucket, err)
 	}

@@ -33,14 +33,15 @@ func explain(ctx context.Context, op, key string, err error) error {
 		}
 	}
 	switch code := errorCode(err); {
-	case code == "NoSuchKey" || code == "NoSuchUpload" || errors.Is(err, drivers.ErrNotFound): // the last is a tail that was to be sent
+	case code == "NoSuchKey" || code == "NoSuchUpload" || code == "NotFound" || errors.Is(err, drivers.ErrNotFound): // the last is a tail that was to be sent
 		return fmt.Errorf("%s: %w", what, drivers.ErrNotFound)
 	case code == "NoSuchBucket":
-		return fmt.Errorf("%s: the bucket does not exist, make it or correct storage.s3.bucket: %w", what, err)
+		return &drivers.Unavailable{Err: fmt.Errorf("%s: the bucket does not exist, make it or correct storage.s3.bucket: %w", what, err)}
 	case code == "PreconditionFailed" || status == http.StatusPreconditionFailed:
 		return fmt.Errorf("%s: %w", what, drivers.ErrPrecondition)
-	case status == http.StatusNotFound:
-		return fmt.Errorf("%s: %w", what, drivers.ErrNotFound)
+	case status == http.StatusNotFound, // not the store's own: somebody on the way to it answered
+		status == http.StatusForbidden, status == http.StatusUnauthorized, code == "ExpiredToken", code == "RequestTimeTooSkewed": // keys that are being changed
+		return &drivers.Unavailable{Err: fmt.Errorf("%s: %w", what, err)}
 	case status < 300, // no answer, or one that broke off
 		status >= 500 && status != http.StatusNotImplemented, status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, code == "RequestTimeout",
 		code == "ConditionalRequestConflict", code == "ExistingObjectIsDirectory", code == "OperationAborted", code == "SlowDown", isQuota(err):

@@ -22,7 +22,9 @@ func (d *Driver) ExpireUploads(ctx context.Context, prefix string, before time.T
 	expired := 0
 	in := &s3.ListMultipartUploadsInput{Bucket: &d.config.Bucket}
 	for {
-		out, err := d.client.ListMultipartUploads(ctx, in)
+		page, cancel := context.WithTimeout(ctx, smallTimeout)
+		out, err := d.client.ListMultipartUploads(page, in)
+		cancel()
 		if err != nil {
 			return expired, explain(ctx, "list the uploads below", prefix, err)
 		}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -16,6 +17,9 @@ import (
 
 	"github.com/registryd/registryd/internal/drivers"
 )
+
+// completeTimeout is how long the store may take to put the parts together. S3 keeps the connection alive with blanks meanwhile.
+const completeTimeout = 5 * time.Minute
 
 // tokenName is where an object's metadata names the upload that made it.
 const tokenName = "registryd-upload"
@@ -106,8 +110,12 @@ func (d *Driver) complete(ctx context.Context, s drivers.Session, st *state) (dr
 	for _, p := range parts {
 		in.MultipartUpload.Parts = append(in.MultipartUpload.Parts, types.CompletedPart{PartNumber: aws.Int32(int32(p.Number)), ETag: aws.String(p.ETag)})
 	}
+	ctx, cancel := context.WithTimeout(ctx, completeTimeout)
+	defer cancel()
 	out, err := d.client.CompleteMultipartUpload(ctx, in)
 	switch code := errorCode(err); {
+	case err == nil && st.other(parts, aws.ToString(out.ETag)):
+		return drivers.Info{}, fmt.Errorf("the store says it completed other parts of %s: %w", s.Key, drivers.ErrPrecondition)
 	case err == nil:
 		return drivers.Info{Key: s.Key, Size: s.Offset, ETag: aws.ToString(out.ETag), ModTime: time.Now()}, nil
 	case code == "NoSuchUpload":
@@ -116,6 +124,12 @@ func (d *Driver) complete(ctx context.Context, s drivers.Session, st *state) (dr
 		return drivers.Info{}, fmt.Errorf("another request has overwritten a part of %s: %w", s.Key, drivers.ErrPrecondition)
 	}
 	return drivers.Info{}, explain(ctx, "complete", s.Key, err)
+}
+
+// other says that an object cannot be made of these parts, as far as its ETag is one that follows from them.
+func (s *state) other(parts []part, etag string) bool {
+	want := (&state{Parts: parts}).composite()
+	return want != "" && len(etag) == len(want) && strings.Contains(etag, "-") && etag != want
 }
 
 // completed answers for an upload that the store no longer has: if its object is there, made by this upload, of this size and of these parts, then it

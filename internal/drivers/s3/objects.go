@@ -160,7 +160,11 @@ func (d *Driver) deleteSome(ctx context.Context, keys []string) error {
 		return explain(ctx, "delete", what, err)
 	}
 	for _, failed := range out.Errors {
-		if code := aws.ToString(failed.Code); code != "NoSuchKey" {
+		switch code := aws.ToString(failed.Code); code {
+		case "NoSuchKey":
+		case "AccessDenied": // this object is locked; others may not be
+			return fmt.Errorf("delete %s: %s: %s", aws.ToString(failed.Key), code, aws.ToString(failed.Message))
+		default:
 			return &drivers.Unavailable{Err: fmt.Errorf("delete %s: %s: %s", aws.ToString(failed.Key), code, aws.ToString(failed.Message))}
 		}
 	}

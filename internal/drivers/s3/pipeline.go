@@ -132,9 +132,11 @@ func (p *pipeline) harvest(it *item) {
 func (p *pipeline) save() {
 	s := p.session(p.durable, p.mark, tail{}, nil)
 	p.handed++
-	if p.err = p.saved(s); p.err == nil {
-		p.last = s
+	if p.err = p.saved(s); p.err != nil {
+		p.cancel()
+		return
 	}
+	p.last = s
 }
 
 // session is the upload as far as parts and a tail go.

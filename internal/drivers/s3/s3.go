@@ -59,6 +59,8 @@ func Open(ctx context.Context, config Config, opts Options) (*Driver, error) {
 
 // Ping asks for the bucket.
 func (d *Driver) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, smallTimeout)
+	defer cancel()
 	_, err := d.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &d.config.Bucket})
 	return explain(ctx, "ask for the bucket", d.config.Bucket, err)
 }
