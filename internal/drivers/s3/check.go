@@ -46,7 +46,7 @@ func (d *Driver) Check(ctx context.Context, folder string) []Finding {
 	} {
 		err := step.try()
 		c.findings = append(c.findings, Finding{step.what, err})
-		if err != nil && (step.need || errors.Is(err, drivers.ErrUnavailable)) {
+		if err != nil && (step.need || errors.Is(err, drivers.ErrUnavailable) && status(err) != http.StatusForbidden) {
 			break
 		}
 	}
@@ -194,6 +194,10 @@ func (c *checker) remove() error {
 // allowed says which permission is missing.
 func allowed(permission string, err error) error {
 	if status(err) == http.StatusForbidden {
+		var away *drivers.Unavailable
+		if errors.As(err, &away) {
+			err = away.Err // it does answer
+		}
 		return fmt.Errorf("the credentials lack %s, add it to their policy: %w", permission, err)
 	}
 	return err

@@ -36,8 +36,9 @@ func TestExplain(t *testing.T) {
 	}{
 		{"no object", answered(404, "NoSuchKey", nil), drivers.ErrNotFound, 0},
 		{"no upload", answered(404, "NoSuchUpload", nil), drivers.ErrNotFound, 0},
-		{"a HEAD that has no body", answered(404, "", nil), drivers.ErrNotFound, 0},
-		{"no bucket is no absent object", answered(404, "NoSuchBucket", nil), nil, 0},
+		{"a HEAD that has no body", answered(404, "NotFound", nil), drivers.ErrNotFound, 0},
+		{"a gateway that knows no way", answered(404, "", nil), drivers.ErrUnavailable, 0},
+		{"no bucket is no absent object", answered(404, "NoSuchBucket", nil), drivers.ErrUnavailable, 0},
 		{"a condition", answered(412, "PreconditionFailed", nil), drivers.ErrPrecondition, 0},
 		{"a condition without a code", answered(412, "", nil), drivers.ErrPrecondition, 0},
 		{"two conditional writes at once", answered(409, "ConditionalRequestConflict", nil), drivers.ErrUnavailable, 0},
@@ -57,7 +58,8 @@ func TestExplain(t *testing.T) {
 		{"no connection", &smithy.OperationError{Err: &smithyhttp.RequestSendError{Err: io.ErrUnexpectedEOF}}, drivers.ErrUnavailable, 0},
 		{"a deadline", &smithy.OperationError{Err: context.DeadlineExceeded}, drivers.ErrUnavailable, 0},
 		{"no more attempts", &smithy.OperationError{Err: &retry.MaxAttemptsError{Attempt: 5, Err: answered(400, "Odd", nil)}}, drivers.ErrUnavailable, 0},
-		{"no right", answered(403, "AccessDenied", nil), nil, 0},
+		{"no right", answered(403, "AccessDenied", nil), drivers.ErrUnavailable, 0},
+		{"keys of yesterday", answered(400, "ExpiredToken", nil), drivers.ErrUnavailable, 0},
 		{"a wrong region", answered(301, "PermanentRedirect", nil), nil, 0},
 		{"malformed", answered(400, "InvalidArgument", nil), nil, 0},
 	} {

@@ -90,7 +90,8 @@ func TestCompleteOfAnother(t *testing.T) {
 			if _, err := d.Commit(t.Context(), theirs); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := d.Commit(t.Context(), ours); !errors.Is(err, drivers.ErrPrecondition) && !errors.Is(err, drivers.ErrNotFound) {
+			if _, err := d.Commit(t.Context(), ours); !errors.Is(err, drivers.ErrPrecondition) && !errors.Is(err, drivers.ErrNotFound) &&
+				!(name == "versitygw" && errors.Is(err, drivers.ErrUnavailable)) { // it may hang up on a part it does not want before it says so
 				t.Errorf("got %v", err)
 			}
 			isMadeOf(t, d, theirs.Key, piece{1, 11 * mib}, piece{3, 6 * mib})
