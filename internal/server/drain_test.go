@@ -78,7 +78,7 @@ func TestDrainEndsAtTheGracePeriod(t *testing.T) {
 				if _, err := io.WriteString(c, "x"); err != nil {
 					return
 				}
-				time.Sleep(time.Second)
+				pass(time.Second)
 			}
 		})
 		synctest.Wait()

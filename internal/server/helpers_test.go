@@ -107,3 +107,6 @@ func get(t *testing.T, l net.Listener, path string) (int, string) {
 	resp, body := answer(t, c)
 	return resp.StatusCode, body
 }
+
+// pass lets time go by, on the clock of the synctest bubble that every caller runs in.
+func pass(d time.Duration) { <-time.After(d) }

@@ -24,7 +24,7 @@ func TestASlowBodyLives(t *testing.T) {
 		start := time.Now()
 		send(t, c, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 144\r\n\r\n")
 		for range 144 {
-			time.Sleep(50 * time.Second)
+			pass(50 * time.Second)
 			send(t, c, "x")
 		}
 		if _, body := answer(t, c); body != "144 <nil>" || time.Since(start) != 2*time.Hour {
@@ -67,9 +67,9 @@ func TestAHandlerMayTakeItsTime(t *testing.T) {
 		stop, done := run(t, options(func(w http.ResponseWriter, r *http.Request) {
 			one := make([]byte, 1)
 			_, err1 := io.ReadFull(r.Body, one)
-			time.Sleep(time.Hour) // the store is slow
+			pass(time.Hour) // the store is slow
 			_, err2 := io.Copy(io.Discard, r.Body)
-			time.Sleep(time.Hour) // the commit, too
+			pass(time.Hour) // the commit, too
 			fmt.Fprint(w, err1, err2, r.Context().Err())
 		}), l, nil)
 		c := l.dial(t)
@@ -144,7 +144,7 @@ func (zeros) Read(p []byte) (int, error) {
 type slow struct{ io.Reader }
 
 func (s slow) Read(p []byte) (int, error) {
-	time.Sleep(time.Second)
+	pass(time.Second)
 	return s.Reader.Read(p[:min(len(p), 2<<10)])
 }
 
@@ -159,7 +159,7 @@ func TestSlowHeadersAreCut(t *testing.T) {
 				if _, err := io.WriteString(c, "G"); err != nil {
 					return
 				}
-				time.Sleep(time.Second)
+				pass(time.Second)
 			}
 		})
 		start := time.Now()

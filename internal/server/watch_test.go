@@ -13,14 +13,14 @@ func TestALateTimerSparesTheNextOperation(t *testing.T) {
 		var ended atomic.Int32
 		w := newWatch(time.Minute, func(time.Time) error { ended.Add(1); return nil })
 		w.start()
-		time.Sleep(time.Minute - 1)
+		pass(time.Minute - 1)
 		w.stop()
 		w.start()
 		w.fire() // the first one's
 		if ended.Load() != 0 {
 			t.Error("the next operation was ended")
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		synctest.Wait()
 		if n := ended.Load(); n != 1 {
 			t.Errorf("when its own time was over, it was ended %d times", n)
