@@ -106,6 +106,9 @@ func (a *appender) fill(want int64) error {
 		}
 		block := &a.blocks[len(a.blocks)-1]
 		if len(*block) == blockSize {
+			if a.size >= a.share() {
+				return errPressure
+			}
 			if err := a.grow(); err != nil {
 				return err
 			}

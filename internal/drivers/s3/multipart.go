@@ -101,6 +101,10 @@ func (d *Driver) complete(ctx context.Context, s drivers.Session, st *state) (dr
 			return d.completed(ctx, s, st)
 		}
 		if err != nil {
+			// Some stores hang up on a part of an upload that is over, before they say so.
+			if info, overErr := d.completed(ctx, s, st); overErr == nil || errors.Is(overErr, drivers.ErrPrecondition) {
+				return info, overErr
+			}
 			return drivers.Info{}, err
 		}
 		p.ETag = etag

@@ -19,17 +19,21 @@ const (
 // plan says how the parts of an upload are numbered and sized.
 type plan struct {
 	chunk   int64 // bytes of a part to begin with
-	limit   int64 // bytes of a part at most: two must fit into the memory of all uploads
+	limit   int64 // bytes of a part at most; what one upload may hold in memory of it is for share to say
 	uniform bool
 	lane    int // 0 to spread-1
 }
 
 func (d *Driver) newPlan() plan {
 	return plan{
-		chunk: d.config.ChunkSize, limit: min(max(d.config.Memory/2, d.config.ChunkSize), maxPart),
+		chunk: d.config.ChunkSize, limit: maxPart,
 		uniform: d.config.UniformParts, lane: rand.IntN(spread),
 	}
 }
+
+// share is how many bytes of memory one upload may hold, at most. A part that is planned larger is put together from tails, and may stay at half its
+// size: so a blob of 5 TiB fits into 10,000 parts whatever the memory, if not quickly.
+func (d *Driver) share() int64 { return max(d.config.Memory/2, d.config.ChunkSize) }
 
 // next is the number of the part behind last; it is above maxParts when there is none.
 func (p plan) next(last int) int {
