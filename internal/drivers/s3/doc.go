@@ -35,6 +35,6 @@
 // # Stores
 //
 // Conditional PUTs must be honest: Check proves it and says so when they are not. AWS S3, MinIO, Ceph from Squid on, Cloudflare R2 (uniformparts: true) have
-// them. MinIO drops multipart uploads after 24 hours by itself. versitygw over a directory has no honest If-None-Match under a race in some releases;
-// Check tells.
+// them. MinIO drops multipart uploads after 24 hours by itself.
+// versitygw 1.8 over a directory is honest too, by every Check that was run.
 package s3
