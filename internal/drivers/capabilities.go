@@ -34,3 +34,9 @@ func As[T any](d Driver) (T, bool) {
 		d = inner.Unwrap()
 	}
 }
+
+// Watcher is what a [Source] may be besides: an Append of a driver that stores piece by piece tells it of every durable point that it comes to, well
+// before the end or not. Reached must not block, and may be called from any goroutine, one at a time and in order.
+type Watcher interface {
+	Reached(Session)
+}
