@@ -88,55 +88,72 @@ func (h *handler) putWhole(w http.ResponseWriter, r *http.Request, repository *s
 // upload goes on with an upload that a token names.
 func (h *handler) upload(w http.ResponseWriter, r *http.Request, route route) error {
 	repository := h.registry.Repository(route.name)
-	up, err := h.resume(r, route)
+	switch r.Method {
+	case http.MethodPatch:
+		return h.patchUpload(w, r, repository, route.token)
+	case http.MethodPut:
+		return h.closeUpload(w, r, repository, route.token)
+	}
+	sealed, err := h.tokens.Open(r.Context(), string(route.name), route.token)
+	if err != nil {
+		return tokenError(err)
+	}
+	up, err := resume(sealed)
 	if err != nil {
 		return err
 	}
-	switch r.Method {
-	case http.MethodPatch:
-		return h.patchUpload(w, r, repository, up)
-	case http.MethodPut:
-		return h.closeUpload(w, r, repository, up)
-	case http.MethodDelete:
+	if r.Method == http.MethodDelete {
+		h.tokens.Cancel(r.Context(), sealed) // first, so that a request at the upload does not go on behind the checkpoint that says so
 		if err := repository.CancelUpload(r.Context(), up); err != nil {
 			return err
 		}
 		return empty(w, http.StatusNoContent)
-	default:
+	}
+	if !sealed.Current {
 		if up, err = repository.UploadStatus(r.Context(), up); err != nil {
 			return err
 		}
-		return h.proceed(w, r, repository, up, http.StatusNoContent)
 	}
+	return h.proceed(w, r, repository, up, http.StatusNoContent)
 }
 
-func (h *handler) patchUpload(w http.ResponseWriter, r *http.Request, repository *storage.Repository, up storage.Upload) error {
-	chunk, err := chunkOf(r)
+func (h *handler) patchUpload(w http.ResponseWriter, r *http.Request, repository *storage.Repository, token string) error {
+	held, err := h.hold(w, r, repository, token, false)
 	if err != nil {
 		return err
+	}
+	defer held.release()
+	chunk, err := held.chunk(r)
+	if err != nil {
+		return held.refused(err)
 	}
 	if chunk.Body == nil {
 		chunk.Body = http.NoBody
 	}
-	next, err := repository.Append(r.Context(), up, chunk)
-	if err != nil {
-		return h.redirected(w, r, repository, next, err)
+	next, err := repository.Append(held.ctx, held.up, chunk)
+	if held.ended(next, err); err != nil {
+		return held.refused(err)
 	}
 	return h.proceed(w, r, repository, next, http.StatusAccepted)
 }
 
-func (h *handler) closeUpload(w http.ResponseWriter, r *http.Request, repository *storage.Repository, up storage.Upload) error {
+func (h *handler) closeUpload(w http.ResponseWriter, r *http.Request, repository *storage.Repository, token string) error {
+	held, err := h.hold(w, r, repository, token, true)
+	if err != nil {
+		return err
+	}
+	defer held.release()
 	d, err := reference.ParseDigest(r.URL.Query().Get("digest"))
 	if err != nil {
 		return referenceError(err)
 	}
-	chunk, err := chunkOf(r)
+	chunk, err := held.chunk(r)
 	if err != nil {
-		return err
+		return held.refused(err)
 	}
-	blob, next, err := repository.Commit(r.Context(), up, d, chunk)
-	if err != nil {
-		return h.redirected(w, r, repository, next, err)
+	blob, next, err := repository.Commit(held.ctx, held.up, d, chunk)
+	if held.ended(next, err); err != nil {
+		return held.refused(err)
 	}
 	return h.created(w, r, blobPath(repository, blob.Digest), blob.Digest)
 }
@@ -165,17 +182,6 @@ func chunkOf(r *http.Request) (storage.Chunk, error) {
 	return chunk, nil
 }
 
-// redirected adds to a 416 where the upload really stands.
-func (h *handler) redirected(w http.ResponseWriter, r *http.Request, repository *storage.Repository, up storage.Upload, err error) error {
-	if storage.CodeOf(err) != storage.RangeInvalid {
-		return err
-	}
-	if headErr := h.uploadHeaders(w, r, repository, up); headErr != nil {
-		return headErr
-	}
-	return err
-}
-
 // proceed answers with where the upload stands and goes on.
 func (h *handler) proceed(w http.ResponseWriter, r *http.Request, repository *storage.Repository, up storage.Upload, status int) error {
 	if err := h.uploadHeaders(w, r, repository, up); err != nil {
@@ -186,10 +192,7 @@ func (h *handler) proceed(w http.ResponseWriter, r *http.Request, repository *st
 
 // uploadHeaders say where an upload stands. Of an empty one the protocol has no way to say so but 0-0.
 func (h *handler) uploadHeaders(w http.ResponseWriter, r *http.Request, repository *storage.Repository, up storage.Upload) error {
-	token, err := h.tokens.Issue(r.Context(), uploadtoken.Upload{
-		Repository: string(repository.Name()), ID: up.ID, Seq: up.Seq, Offset: up.Offset,
-		Started: up.Started, Expires: repository.Expires(up), State: up.State(),
-	})
+	token, err := h.tokens.Issue(r.Context(), sealable(repository, up, uploadtoken.MaxState))
 	if err != nil {
 		return fmt.Errorf("make the token of upload %s: %w", up.ID, err)
 	}
@@ -200,16 +203,25 @@ func (h *handler) uploadHeaders(w http.ResponseWriter, r *http.Request, reposito
 	return nil
 }
 
-// resume opens the token of a request.
-func (h *handler) resume(r *http.Request, route route) (storage.Upload, error) {
-	sealed, err := h.tokens.Open(r.Context(), string(route.name), route.token)
-	if errors.Is(err, uploadtoken.ErrUnknown) {
-		return storage.Upload{}, &storage.Error{Code: storage.BlobUploadUnknown, Message: "this upload is not known here or is over, start it again with POST"}
+// sealable is what a token or a claim keeps of an upload, with a state of at most so many bytes.
+func sealable(repository *storage.Repository, up storage.Upload, limit int) uploadtoken.Upload {
+	return uploadtoken.Upload{
+		Repository: string(repository.Name()), ID: up.ID, Seq: up.Seq, Offset: up.Offset,
+		Started: up.Started, Expires: repository.Expires(up), State: up.State(limit),
 	}
-	if err != nil {
-		return storage.Upload{}, err
-	}
+}
+
+// resume is the inverse of sealable.
+func resume(sealed uploadtoken.Upload) (storage.Upload, error) {
 	return storage.ResumeUpload(sealed.ID, sealed.Seq, sealed.Started, sealed.Offset, sealed.State)
+}
+
+// tokenError tells the client of a token that does not open.
+func tokenError(err error) error {
+	if errors.Is(err, uploadtoken.ErrUnknown) {
+		return &storage.Error{Code: storage.BlobUploadUnknown, Message: "this upload is not known here or is over, start it again with POST"}
+	}
+	return err
 }
 
 func blobPath(repository *storage.Repository, d digest.Digest) string {

@@ -12,6 +12,8 @@ type Config struct {
 	Log        Log        `yaml:"log"`
 	HTTP       HTTP       `yaml:"http"`
 	Storage    Storage    `yaml:"storage"`
+	Redis      Redis      `yaml:"redis"`
+	Cache      Cache      `yaml:"cache"`
 	Uploads    Uploads    `yaml:"uploads"`
 	Validation Validation `yaml:"validation"`
 }
@@ -29,6 +31,7 @@ type HTTP struct {
 	Host         string              `yaml:"host" doc:"The URL that clients reach this registry by, for absolute Locations; empty gives relative ones."`
 	RelativeURLs bool                `yaml:"relativeurls" doc:"Answer with relative Locations, which work behind any proxy. Setting http.host turns it off."`
 	Secret       Secret              `yaml:"secret" doc:"Seals the tokens of running uploads, the same on all nodes; with a directory, empty makes one and keeps it there."`
+	Secrets      []Secret            `yaml:"secrets" doc:"Several of them instead of http.secret, to change it while nodes run: the first seals, all open, such as [new, old]."`
 	Headers      map[string][]string `yaml:"headers" doc:"Headers to add to every answer, such as {X-Content-Type-Options: [nosniff]}."`
 	MaxRequests  int                 `yaml:"maxrequests" doc:"How many requests with a body may run at once, and how many that read; more are answered 429. 0 is no limit."`
 	DrainTimeout time.Duration       `yaml:"draintimeout" doc:"How long running requests may go on after SIGTERM."`
@@ -122,10 +125,45 @@ type ReadOnly struct {
 	Enabled bool `yaml:"enabled" doc:"Serve pulls only."`
 }
 
+// Redis makes a cluster faster. Nothing depends on it: a registry whose Redis is away works on.
+type Redis struct {
+	Addrs            []string      `yaml:"addrs" doc:"Host and port of a Redis, of several nodes of a Redis Cluster, or with mastername of the Sentinels, such as [redis-1:6379, redis-2:6379]."`
+	MasterName       string        `yaml:"mastername" doc:"What the Sentinels call the master."`
+	Username         string        `yaml:"username" doc:"The user to log in as; empty is the default one."`
+	Password         Secret        `yaml:"password" doc:"Its password."`
+	SentinelUsername string        `yaml:"sentinelusername" doc:"The same for the Sentinels."`
+	SentinelPassword Secret        `yaml:"sentinelpassword" doc:"The same for the Sentinels."`
+	DB               int           `yaml:"db" doc:"Number of the database to use; a Redis Cluster has only 0."`
+	DialTimeout      time.Duration `yaml:"dialtimeout" doc:"How long a connection may take to be made, up to 1s; a call waits for as long as it has time itself."`
+	ReadTimeout      time.Duration `yaml:"readtimeout" doc:"How long an answer may take; a call waits for as long as it has time itself."`
+	WriteTimeout     time.Duration `yaml:"writetimeout" doc:"How long sending may take; a call waits for as long as it has time itself."`
+	PoolSize         int           `yaml:"poolsize" doc:"How many connections to each server to have at most; 0 is 10 for each processor."`
+	MinIdleConns     int           `yaml:"minidleconns" doc:"How many connections to keep open for times of need."`
+	MaxIdleConns     int           `yaml:"maxidleconns" doc:"How many connections to keep open at most that nobody uses; 0 is no limit."`
+	ConnMaxIdleTime  time.Duration `yaml:"connmaxidletime" doc:"How long to keep one open that nobody uses."`
+	ConnMaxLifetime  time.Duration `yaml:"connmaxlifetime" doc:"How long to use a connection; 0s is no limit."`
+	TLS              RedisTLS      `yaml:"tls"`
+}
+
+// RedisTLS encrypts the connections, to the Sentinels too. Naming any of the files turns it on.
+type RedisTLS struct {
+	Enabled     bool     `yaml:"enabled" doc:"Encrypt connections to Redis; naming a file below does that too."`
+	Certificate string   `yaml:"certificate" doc:"PEM file of the certificate to show, if Redis wants one."`
+	Key         string   `yaml:"key" doc:"PEM file of its private key."`
+	RootCAs     []string `yaml:"rootcas" doc:"PEM files of the authorities to trust instead of the system's, such as [/etc/registryd/redis-ca.pem]."`
+}
+
+// Cache is about what is remembered to ask the store less.
+type Cache struct {
+	Enabled bool  `yaml:"enabled" doc:"Remember what was read: what never changes in memory, and for a second in Redis what does, if there is one."`
+	Memory  Bytes `yaml:"memory" doc:"Memory for what never changes: pointers and manifests."`
+}
+
 // Uploads is about blob uploads under way.
 type Uploads struct {
-	TTL    time.Duration `yaml:"ttl" doc:"How long an upload may take, counted from its POST; 22h at most."`
-	Memory Bytes         `yaml:"memory" doc:"Memory that all running uploads of this node may use together, such as 256MiB."`
+	Provider string        `yaml:"provider" oneof:"hmac redis" doc:"How uploads are carried from node to node: hmac, all in the URL, or redis, which stops a second writer at once."`
+	TTL      time.Duration `yaml:"ttl" doc:"How long an upload may take, counted from its POST; 22h at most."`
+	Memory   Bytes         `yaml:"memory" doc:"Memory that all running uploads of this node may use together, such as 256MiB."`
 }
 
 // Validation is about what a manifest must hold to be accepted.
@@ -171,7 +209,12 @@ func Default() Config {
 			Redirect:   Redirect{Disable: true},
 			Delete:     Delete{Enabled: true},
 		},
-		Uploads:    Uploads{TTL: 12 * time.Hour, Memory: 256 << 20},
+		Redis: Redis{
+			DialTimeout: time.Second, ReadTimeout: time.Second, WriteTimeout: time.Second,
+			ConnMaxIdleTime: 30 * time.Minute,
+		},
+		Cache:      Cache{Enabled: true, Memory: 64 << 20},
+		Uploads:    Uploads{Provider: "hmac", TTL: 12 * time.Hour, Memory: 256 << 20},
 		Validation: Validation{Manifests: Manifests{MaxSize: 4 << 20, Indexes: Indexes{Platforms: "all"}}},
 	}
 }

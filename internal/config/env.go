@@ -43,6 +43,9 @@ func (l *loader) variable(name, value string) {
 	for i, part := range parts {
 		next := k.child(part)
 		if next == nil {
+			next = renamed(join(k.path, strings.ToLower(part)))
+		}
+		if next == nil {
 			l.unknown(strings.ToLower(strings.Join(parts, ".")), name)
 			return
 		}
@@ -54,9 +57,13 @@ func (l *loader) variable(name, value string) {
 	switch {
 	case k.isSection():
 		l.problem("%s: %s has keys of its own; set one of those, such as %s.", name, k.path, k.firstValue().env())
+	case k.isTexts() && value != "" && !looksLikeList(value):
+		l.value(k, split(value), name)
 	case k.typ.Kind() == reflect.Map || k.typ.Kind() == reflect.Slice:
 		var doc yaml.Node
-		if err := yaml.Unmarshal([]byte(value), &doc); err != nil {
+		if err := yaml.Unmarshal([]byte(value), &doc); err != nil && k.isTexts() {
+			l.problem("%s: the value is not valid YAML; write it such as [a, b], or a,b.", name) // without the error, which may show a secret
+		} else if err != nil {
 			l.problem("%s: the value is not valid YAML (%s); correct it.", name, yamlError(err))
 		} else if len(doc.Content) > 0 {
 			l.value(k, resolve(doc.Content[0]), name)
@@ -66,6 +73,12 @@ func (l *loader) variable(name, value string) {
 	default:
 		l.value(k, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value}, name)
 	}
+}
+
+// looksLikeList tells a YAML list from texts with commas between them, such as [::1]:6379,redis:6379.
+func looksLikeList(value string) bool {
+	value = strings.TrimSpace(value)
+	return strings.HasPrefix(value, "[") && strings.HasSuffix(value, "]") || strings.HasPrefix(value, "- ")
 }
 
 // entry takes one entry of a map: REGISTRY_LOG_FIELDS_SERVICE, REGISTRY_HTTP_HEADERS_X_FRAME_OPTIONS.

@@ -11,7 +11,7 @@ var moved = []struct {
 	why      string
 }{
 	{"health", true, "readiness is always checked, at /readyz"},
-	{"storage.cache", true, "registryd sizes its caches itself"},
+	{"storage.cache", true, "cache.enabled and cache.memory say what registryd remembers"},
 	{"storage.filesystem.maxthreads", true, "registryd needs no limit on threads"},
 	{"storage.maintenance.uploadpurging", true, "uploads end by themselves after uploads.ttl"},
 	{"storage.s3.v4auth", true, "requests are always signed with version 4"},
@@ -27,6 +27,23 @@ var moved = []struct {
 	{"catalog", true, "a page of the catalog has a fixed upper limit"},
 	{"validation.enabled", true, "manifests are always checked (validation.manifests.indexes.platforms says how)"},
 	{"validation.disabled", true, "manifests are always checked (validation.manifests.indexes.platforms says how)"},
+	{"redis.clientname", true, "connections to Redis have no name"},
+	{"redis.protocol", true, "registryd chooses how to talk to Redis"},
+	{"redis.maxretries", true, "registryd does without Redis rather than ask it twice"},
+	{"redis.minretrybackoff", true, "registryd does without Redis rather than ask it twice"},
+	{"redis.maxretrybackoff", true, "registryd does without Redis rather than ask it twice"},
+	{"redis.contexttimeoutenabled", true, "calls of Redis are always bounded"},
+	{"redis.poolfifo", true, "registryd chooses the connections itself"},
+	{"redis.pooltimeout", true, "calls of Redis are always bounded"},
+	{"redis.pool", true, "the pool is set by redis.poolsize, redis.maxidleconns and redis.connmaxidletime"},
+	{"redis.maxactiveconns", true, "redis.poolsize is the limit"},
+	{"redis.maxredirects", true, "a call goes on for as long as it has time"},
+	{"redis.readonly", true, "registryd never reads from replicas"},
+	{"redis.routebylatency", true, "registryd never reads from replicas"},
+	{"redis.routerandomly", true, "registryd never reads from replicas"},
+	{"redis.disableidentity", true, "registryd does not introduce itself to Redis"},
+	{"redis.identitysuffix", true, "registryd does not introduce itself to Redis"},
+	{"redis.unstableresp3", true, "registryd chooses how to talk to Redis"},
 	{"compatibility", true, "schema 1 manifests are a matter of the past"},
 
 	{"auth", false, "there is no authentication yet; put the registry behind a proxy that has it"},
@@ -36,7 +53,7 @@ var moved = []struct {
 	{"storage.inmemory", false, "content is always kept; set storage.filesystem.rootdirectory to a directory that you throw away"},
 	{"proxy", false, "registryd does not mirror another registry"},
 	{"notifications", false, "events are not sent yet"},
-	{"redis", false, "registryd works without Redis so far"},
+	{"redis.tls.clientcas", false, "CNCF Distribution did not use it either; name whom to trust in redis.tls.rootcas"},
 	{"middleware", false, "registryd has no middleware to plug in"},
 	{"policy", false, "policies are not supported"},
 	{"http.net", false, "registryd listens on TCP; set http.addr"},
@@ -46,6 +63,14 @@ var moved = []struct {
 	{"http.tls.ciphersuites", false, "registryd takes Go's choice of cipher suites; http.tls.minimumtls can narrow it"},
 	{"validation.manifests.urls", false, "URLs in layers are not checked"},
 	{"loglevel", false, "it has moved; set log.level"},
+}
+
+// renamed gives the key that stands for one of CNCF Distribution 2; nil if there is none.
+func renamed(path string) *key {
+	if path == "redis.addr" {
+		return lookup("redis.addrs") // a single address is a list of one
+	}
+	return nil
 }
 
 // unknown notes a key that the schema does not have.

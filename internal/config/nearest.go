@@ -7,8 +7,8 @@ import (
 )
 
 // nearest is the known key that someone who wrote path most likely meant. It compares whole paths and last components, so that both a slip in
-// a section's name and a key put into the wrong section are found. It gives nil if none is near: what differs in more than half of its letters was
-// not meant, and a name made up for it would mislead.
+// a section's name and a key put into the wrong section are found. It gives nil if none is near: what differs in more than two fifths of its letters
+// was not meant, and a name made up for it would mislead.
 func nearest(path string) *key {
 	path = strings.ToLower(path)
 	var best *key
@@ -24,7 +24,7 @@ func nearest(path string) *key {
 	if bestDistance < bestWhole {
 		compared = len(last(path))
 	}
-	if 2*bestDistance > compared {
+	if 5*bestDistance > 2*compared {
 		return nil
 	}
 	return best

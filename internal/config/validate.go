@@ -23,6 +23,7 @@ func (l *loader) validate(c Config) {
 	l.check("http.host", c.HTTP.Host == "" || validHost(c.HTTP.Host),
 		"is %q; write the scheme and name that clients use, such as https://registry.example.com", c.HTTP.Host)
 	l.check("http.secret", string(c.HTTP.Secret) != mask, "is the mask that config print shows; write the secret itself")
+	l.validateSecrets(c.HTTP)
 	l.check("http.debug.prometheus.path", strings.HasPrefix(c.HTTP.Debug.Prometheus.Path, "/") && c.HTTP.Debug.Prometheus.Path != "/healthz" && c.HTTP.Debug.Prometheus.Path != "/readyz",
 		"is %q; write a path of its own, such as /metrics", c.HTTP.Debug.Prometheus.Path)
 	l.check("http.tls.key", c.HTTP.TLS.Certificate == "" || c.HTTP.TLS.Key != "", "is missing beside http.tls.certificate; name the file of the private key")
@@ -49,6 +50,9 @@ func (l *loader) validate(c Config) {
 	l.check("storage.s3.secretkey", string(s3.SecretKey) != mask, "is the mask that config print shows; write the secret itself")
 	l.check("storage.s3.chunksize", s3.ChunkSize >= 5<<20 && s3.ChunkSize <= 5<<30, "is %s; write a size from 5MiB to 5GiB", s3.ChunkSize)
 	l.check("storage.s3.chunksize", s3.Bucket == "" || 2*s3.ChunkSize <= c.Uploads.Memory, "is %s; write at most half of uploads.memory (%s)", s3.ChunkSize, c.Uploads.Memory)
+	l.validateRedis(c.Redis)
+	l.check("cache.memory", c.Cache.Memory >= 1<<20, "is %s; write 1MiB or more, or set cache.enabled to false", c.Cache.Memory)
+	l.check("uploads.provider", c.Uploads.Provider != "redis" || len(c.Redis.Addrs) > 0, "is redis, but there is none; set redis.addrs, or uploads.provider to hmac")
 	l.check("uploads.ttl", c.Uploads.TTL >= time.Minute && c.Uploads.TTL <= 22*time.Hour, "is %s; write a duration from 1m to 22h, since stores drop what is older than a day", shortDuration(c.Uploads.TTL))
 	l.check("uploads.memory", c.Uploads.Memory >= 32<<20, "is %s; write 32MiB or more, or uploads would wait for each other", c.Uploads.Memory)
 

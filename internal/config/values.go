@@ -53,6 +53,9 @@ func (b Bytes) String() string {
 func (k *key) parse(y *yaml.Node) (any, error) {
 	switch k.typ.Kind() {
 	case reflect.Map, reflect.Slice:
+		if k.isTexts() && y.Kind == yaml.ScalarNode {
+			y = split(y.Value)
+		}
 		v := reflect.New(k.typ)
 		if err := y.Decode(v.Interface()); err != nil {
 			return nil, fmt.Errorf("has another shape than it needs; write it %s", strings.TrimSuffix(k.doc[strings.Index(k.doc, "such as"):], "."))
@@ -63,6 +66,23 @@ func (k *key) parse(y *yaml.Node) (any, error) {
 		return nil, errors.New("holds several values; write a single one")
 	}
 	return k.parseText(y.Value)
+}
+
+// isTexts says that the key is a list of texts, which may also be written with commas between them: a:1,b:2.
+func (k *key) isTexts() bool {
+	return k.typ.Kind() == reflect.Slice && k.typ.Elem().Kind() == reflect.String
+}
+
+// split makes a list of a text with commas.
+func split(text string) *yaml.Node {
+	list := &yaml.Node{Kind: yaml.SequenceNode}
+	if strings.TrimSpace(text) == "" {
+		return list
+	}
+	for element := range strings.SplitSeq(text, ",") {
+		list.Content = append(list.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: strings.TrimSpace(element)})
+	}
+	return list
 }
 
 func (k *key) parseText(text string) (any, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +42,25 @@ func TestValues(t *testing.T) {
 		{"any case in a variable", "", "REGISTRY_http_Addr=:8", func(c Config) bool { return c.HTTP.Addr == ":8" }},
 		{"an empty variable of a text", "", "REGISTRY_HTTP_DEBUG_ADDR=", func(c Config) bool { return c.HTTP.Debug.Addr == "" }},
 		{"an empty variable of a boolean", "", "REGISTRY_STORAGE_DELETE_ENABLED=", func(c Config) bool { return c.Storage.Delete.Enabled }},
+		{"a list of texts", "redis: {addrs: [a:1, 'b:2']}", "", func(c Config) bool { return slices.Equal(c.Redis.Addrs, []string{"a:1", "b:2"}) }},
+		{"a list of one", "redis: {addrs: a:1}", "", func(c Config) bool { return slices.Equal(c.Redis.Addrs, []string{"a:1"}) }},
+		{"the old name of it", "redis: {addr: localhost:6379}", "", func(c Config) bool { return slices.Equal(c.Redis.Addrs, []string{"localhost:6379"}) }},
+		{"the old name of it in a variable", "", "REGISTRY_REDIS_ADDR=localhost:6379", func(c Config) bool { return slices.Equal(c.Redis.Addrs, []string{"localhost:6379"}) }},
+		{"commas in a variable", "", "REGISTRY_REDIS_ADDRS=a:1, b:2", func(c Config) bool { return slices.Equal(c.Redis.Addrs, []string{"a:1", "b:2"}) }},
+		{"commas and brackets of IPv6", "", "REGISTRY_REDIS_ADDRS=[::1]:1,[::2]:2", func(c Config) bool { return slices.Equal(c.Redis.Addrs, []string{"[::1]:1", "[::2]:2"}) }},
+		{"a YAML list in a variable", "", "REGISTRY_REDIS_ADDRS=[a:1, 'b:2']", func(c Config) bool { return slices.Equal(c.Redis.Addrs, []string{"a:1", "b:2"}) }},
+		{"YAML lines in a variable", "", "REGISTRY_REDIS_ADDRS=- a:1\n- b:2", func(c Config) bool { return slices.Equal(c.Redis.Addrs, []string{"a:1", "b:2"}) }},
+		{"an empty list in a variable", "redis: {addrs: [a:1]}", "REGISTRY_REDIS_ADDRS=", func(c Config) bool { return slices.Equal(c.Redis.Addrs, []string{"a:1"}) }},
+		{"secrets", "http: {secrets: [0123, abc]}", "", func(c Config) bool { return slices.Equal(c.HTTP.Secrets, []Secret{"0123", "abc"}) }},
+		{"secrets with commas", "", "REGISTRY_HTTP_SECRETS=#new:1,*old", func(c Config) bool { return slices.Equal(c.HTTP.Secrets, []Secret{"#new:1", "*old"}) }},
+		{"secrets as a YAML list in a variable", "", "REGISTRY_HTTP_SECRETS=['a,b', c]", func(c Config) bool { return slices.Equal(c.HTTP.Secrets, []Secret{"a,b", "c"}) }},
+		{"Redis", "redis: {addrs: [a:1, b:2], mastername: main, username: u, password: p, db: 3, dialtimeout: 10ms, tls: {rootcas: [/ca.pem]}}\nuploads: {provider: redis}", "",
+			func(c Config) bool {
+				r := c.Redis
+				return r.MasterName == "main" && r.Username == "u" && r.Password == "p" && r.DB == 3 && r.DialTimeout == 10*time.Millisecond &&
+					r.ReadTimeout == time.Second && r.TLS.RootCAs[0] == "/ca.pem" && c.Uploads.Provider == "redis"
+			}},
+		{"no cache", "cache: {enabled: false, memory: 1MiB}", "", func(c Config) bool { return !c.Cache.Enabled && c.Cache.Memory == 1<<20 }},
 		{"the file's own variable", "", "REGISTRY_CONFIGURATION_PATH=/none", func(c Config) bool { return true }},
 		{"podman's variable", "", "REGISTRY_AUTH_FILE=/root/auth.json", func(c Config) bool { return true }},
 	}
@@ -93,6 +113,26 @@ func TestProblems(t *testing.T) {
 		{"no size", "uploads: {memory: lots}", "", `uploads.memory is "lots", which is no size`},
 		{"a small manifest", "validation: {manifests: {maxsize: 1MiB}}", "", "validation.manifests.maxsize is 1MiB"},
 		{"a list of nothing", "validation: {manifests: {indexes: {platforms: list}}}", "", "platformlist is empty"},
+		{"secrets beside a secret", "http: {secret: a, secrets: [b]}", "", "http.secrets is set beside http.secret"},
+		{"an empty secret", "http: {secrets: [a, '']}", "", "http.secrets has an empty entry"},
+		{"an empty secret in a variable", "", "REGISTRY_HTTP_SECRETS=a,,b", "http.secrets has an empty entry"},
+		{"a secret twice", "http: {secrets: [a, b, a]}", "", "http.secrets has one secret twice (entry 3)"},
+		{"a masked secret", "http: {secrets: ['********']}", "", "http.secrets has the mask"},
+		{"secrets of another shape", "http: {secrets: {a: b}}", "", "write it such as [new, old]."},
+		{"secrets that are no YAML", "", "REGISTRY_HTTP_SECRETS=[*a]", "write it such as [a, b], or a,b."},
+		{"a Redis without a port", "redis: {addrs: redis}", "", `redis.addrs has an entry "redis"; write host and port`},
+		{"a Redis without a host", "redis: {addrs: ':6379'}", "", "write host and port"},
+		{"Sentinels without an address", "redis: {mastername: main}", "", "redis.addrs is empty beside redis.mastername"},
+		{"a database of a Cluster", "redis: {addrs: [a:1, b:1], db: 1}", "", "which has only 0"},
+		{"a user without a password", "redis: {addrs: [a:1], username: u}", "", "redis.password is missing"},
+		{"the mask of a password", "redis: {addrs: [a:1], password: '********'}", "", "redis.password is the mask"},
+		{"half a client certificate", "redis: {addrs: [a:1], tls: {certificate: a.pem}}", "", "redis.tls.key is missing"},
+		{"another half of it", "redis: {addrs: [a:1], tls: {key: a.pem}}", "", "redis.tls.certificate is missing"},
+		{"no time for Redis", "redis: {addrs: [a:1], dialtimeout: 0s}", "", "redis.dialtimeout must be more than nothing"},
+		{"authorities of CNCF Distribution 3.0", "redis: {tls: {clientcas: [a.pem]}}", "", "redis.tls.rootcas"},
+		{"a small cache", "cache: {memory: 1KiB}", "", "cache.memory is 1KiB; write 1MiB or more"},
+		{"another provider", "uploads: {provider: memory}", "", "write one of hmac, redis"},
+		{"a provider that is missing", "uploads: {provider: redis}", "", "uploads.provider is redis, but there is none; set redis.addrs"},
 		{"the mask", "http: {secret: '********'}", "", "http.secret is the mask"},
 		{"another version", "version: 0.2", "", `version is "0.2"; write 0.1`},
 		{"authentication", "auth: {htpasswd: {realm: a, path: b}}", "", "auth is not available, because there is no authentication yet"},
@@ -122,23 +162,34 @@ func TestProblems(t *testing.T) {
 
 func TestSecretsAreNotPrinted(t *testing.T) {
 	t.Parallel()
-	c, err := from(t, "", "REGISTRY_HTTP_SECRET=hunter2")
-	if err != nil {
-		t.Fatal(err)
+	for _, file := range []string{
+		"http: {secret: hunter2}", "http: {secrets: [hunter2, hunter22]}", "redis: {addrs: [a:1], password: hunter2, sentinelpassword: hunter2}",
+		"storage: {s3: {bucket: a, accesskey: b, secretkey: hunter2, sessiontoken: hunter2}}",
+	} {
+		c, err := from(t, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if err := c.Print(&out); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(out.String(), mask) {
+			t.Errorf("config print does not show that there is a secret:\n%s", out.String())
+		}
+		fmt.Fprintf(&out, "%v %+v %#v %s %q", c, c, c, c.HTTP.Secret, c.HTTP.Secret)
+		fmt.Fprintf(&out, "%v %+v %#v %s %q", c.HTTP.Secrets, c.HTTP.Secrets, c.HTTP.Secrets, c.HTTP.Secrets, c.HTTP.Secrets)
+		if err := json.NewEncoder(&out).Encode(c); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(out.String(), "hunter2") {
+			t.Errorf("the secret shows in:\n%s", out.String())
+		}
 	}
-	var out bytes.Buffer
-	if err := c.Print(&out); err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(out.String(), mask) {
-		t.Errorf("config print does not show that there is a secret:\n%s", out.String())
-	}
-	fmt.Fprintf(&out, "%v %+v %#v %s %q", c, c, c, c.HTTP.Secret, c.HTTP.Secret)
-	if err := json.NewEncoder(&out).Encode(c); err != nil {
-		t.Fatal(err)
-	}
-	if strings.Contains(out.String(), "hunter2") {
-		t.Errorf("the secret shows in:\n%s", out.String())
+	for _, variable := range []string{"REGISTRY_HTTP_SECRETS=hunter2,hunter2", "REGISTRY_HTTP_SECRETS=[*hunter2]", "REGISTRY_HTTP_SECRETS=[{a: hunter2}]", "REGISTRY_REDIS_USERNAME=u"} {
+		if _, err := from(t, "redis: {addrs: [a:1]}", variable); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: got %v, want an error without the secret", variable, err)
+		}
 	}
 }
 

@@ -36,6 +36,9 @@ func (l *loader) section(section *key, y *yaml.Node, file string) {
 	for _, name := range order(y, children) {
 		child := children[name]
 		k, where := section.childExactly(name), at(file, lineOf(y, name, &child))
+		if k == nil {
+			k = renamed(join(section.path, name))
+		}
 		switch {
 		case k == nil:
 			l.unknown(join(section.path, name), where)

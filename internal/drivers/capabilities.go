@@ -36,7 +36,8 @@ func As[T any](d Driver) (T, bool) {
 }
 
 // Watcher is what a [Source] may be besides: an Append of a driver that stores piece by piece tells it of every durable point that it comes to, well
-// before the end or not. Reached must not block, and may be called from any goroutine, one at a time and in order.
+// before the end or not. Any process may go on from there, unless this Append ends with ErrDiscard. Reached must not block, and may be called from any
+// goroutine, in order, one at a time, and not while Append's saved is called.
 type Watcher interface {
 	Reached(Session)
 }

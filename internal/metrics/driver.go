@@ -112,7 +112,14 @@ func (m *driver) Append(ctx context.Context, s drivers.Session, fresh string, sr
 		}
 		m.done("append", start, &outcome)
 	}(time.Now())
-	return m.Driver.Append(ctx, s, fresh, source, saved)
+	watched := drivers.Source(source)
+	if w, ok := src.(drivers.Watcher); ok {
+		watched = struct {
+			drivers.Source
+			drivers.Watcher
+		}{source, w}
+	}
+	return m.Driver.Append(ctx, s, fresh, watched, saved)
 }
 
 func (m *driver) Commit(ctx context.Context, s drivers.Session) (_ drivers.Info, err error) {

@@ -73,6 +73,7 @@ func TestHealthIsOnBothListeners(t *testing.T) {
 	opts := options(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "api ", r.URL.EscapedPath()) })
 	opts.Metrics = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "metrics") })
 	opts.MetricsPath = "/metrics"
+	opts.Cluster = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "cluster") })
 	var down atomic.Bool
 	opts.Ping = func(context.Context) error {
 		if down.Load() {
@@ -95,6 +96,8 @@ func TestHealthIsOnBothListeners(t *testing.T) {
 		{true, "/readyz", 503, errNotReadyStore.Error()},
 		{true, "/metrics", 200, "metrics"},
 		{false, "/metrics", 200, "api /metrics"},
+		{true, "/cluster", 200, "cluster"},
+		{false, "/cluster", 200, "api /cluster"},
 		{false, "/v2/healthz", 200, "api /v2/healthz"},
 		{false, "/v2//a/../%2e/", 200, "api /v2//a/../%2e/"}, // no path is cleaned on its way to the api
 		{true, "/v2/", 404, "404 page not found"},

@@ -32,6 +32,7 @@ type Options struct {
 
 	Metrics     http.Handler // on the debug listener; nil for none
 	MetricsPath string
+	Cluster     http.Handler // on the debug listener, at /cluster; nil for none
 
 	Grace         time.Duration // how long running requests may go on once draining starts
 	Last          time.Duration // how long they have to answer after that; 15s if 0
@@ -69,6 +70,9 @@ func New(opts Options) *Server {
 	mux := http.NewServeMux()
 	if opts.Metrics != nil {
 		mux.Handle("GET "+opts.MetricsPath, opts.Metrics)
+	}
+	if opts.Cluster != nil {
+		mux.Handle("GET /cluster", opts.Cluster)
 	}
 	s.debug = s.server(withHealth(s.ready, mux))
 	s.debug.WriteTimeout = opts.BodyTimeout

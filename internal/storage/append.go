@@ -22,7 +22,13 @@ type Chunk struct {
 	Start  int64     // where the client says it begins; negative when it did not say
 	Length int64     // bytes it must have; negative when the client did not say
 	Once   bool      // nobody could come back for it: what is cut off is dropped
+
+	Watch func(Upload)               // told of each durable point on the way, in order; must not block; may be nil
+	Hold  func(context.Context) bool // asked before a checkpoint: false if another request has gone on with the upload; may be nil
 }
+
+// held says whether the request still has its upload.
+func (c Chunk) held(ctx context.Context) bool { return c.Hold == nil || c.Hold(ctx) }
 
 // WholeBody is a chunk that says nothing of itself.
 func WholeBody(body io.Reader) Chunk { return Chunk{Body: body, Start: -1, Length: -1} }
@@ -41,6 +47,8 @@ func (r *Repository) Append(ctx context.Context, up Upload, chunk Chunk) (Upload
 	switch _, err := io.ReadFull(chunk.Body, first); {
 	case err == io.EOF && chunk.Length <= 0:
 		return up, nil // some clients begin with an empty chunk
+	case err != nil && superseded(ctx):
+		return r.takenOver(ctx, up)
 	case err != nil:
 		return up, cutOff(fmt.Errorf("%w: %w", errBody, err))
 	}
@@ -67,62 +75,91 @@ func (r *Repository) stream(ctx context.Context, up Upload, chunk Chunk, want di
 	if err != nil {
 		return up, err
 	}
-	src := &source{ctx: ctx, body: chunk.Body, hash: hash, left: chunk.Length, want: want, once: chunk.Once}
+	src := &source{ctx: ctx, body: chunk.Body, hash: hash, left: chunk.Length, want: want, once: chunk.Once, held: chunk.held}
 	work, stop := workContext(ctx, up.Started.Add(longestUpload).Sub(r.registry.opts.Now()))
 	defer stop()
 
 	reached := up
-	saved := func(s drivers.Session) (err error) {
+	save := func(s drivers.Session) (err error) {
+		if !chunk.held(work) {
+			return ErrTakenOver
+		}
 		reached, err = r.save(work, reached, s, false)
 		return err
 	}
+	saved, from := save, drivers.Source(src)
 	if chunk.Once {
 		saved = nil
 	}
-	session, err := r.registry.driver.Append(work, up.session, r.registry.keys.data(r.registry.newID()), src, saved)
+	if chunk.Watch != nil {
+		from = watchedSource{src, func(s drivers.Session) { chunk.Watch(reached.at(s)) }}
+		saved = func(s drivers.Session) error {
+			err := save(s)
+			if err == nil {
+				chunk.Watch(reached)
+			}
+			return err
+		}
+	}
+	session, err := r.registry.driver.Append(work, up.session, r.registry.keys.data(r.registry.newID()), from, saved)
 	switch {
-	case errors.Is(err, errTakenOver):
-		return r.takenOver(work, up)
+	case err != nil && (errors.Is(err, ErrTakenOver) || superseded(ctx)):
+		return r.takenOver(ctx, up)
 	case errors.Is(err, drivers.ErrNotFound):
 		return up, uploadUnknown()
 	case errors.Is(err, drivers.ErrDiscard):
 		return up, cutOff(err)
 	case err != nil && session.Offset > reached.Offset:
 		// The client went away. It has no token for what came through, so that only a checkpoint can tell it.
-		saved, saveErr := r.save(work, reached, session, false)
-		if saveErr != nil {
+		if saveErr := save(session); saveErr != nil {
 			return reached, fmt.Errorf("%w (and its checkpoint was not written: %w)", cutOff(err), saveErr)
 		}
-		return saved, cutOff(err)
+		return reached, cutOff(err)
 	case err != nil:
 		return reached, cutOff(err)
 	}
 
-	next := reached
-	next.session, next.Offset = session, session.Offset
+	next := reached.at(session)
 	if want == "" && (next.Offset >= checkpointAfter || next.tooLong()) {
-		if next, err = r.save(work, reached, session, false); errors.Is(err, errTakenOver) {
-			return r.takenOver(work, up)
+		if err = save(session); errors.Is(err, ErrTakenOver) {
+			return r.takenOver(ctx, up)
 		}
+		next = reached
 	}
 	return next, err
+}
+
+// at is the upload at another session, behind the same checkpoint.
+func (u Upload) at(s drivers.Session) Upload {
+	u.session, u.Offset, u.remote = s, s.Offset, false
+	return u
 }
 
 // longestUpload is when an upload is over even for a request that still moves: a day after its start the janitor may take what no pointer names.
 const longestUpload = 23 * time.Hour
 
-// workContext outlives the request: when its client goes away, or the node has to stop, what was received is still made durable.
+// workContext outlives the request: when its client goes away, or the node has to stop, what was received is still made durable. When another request has
+// taken over, it ends at once.
 func workContext(ctx context.Context, left time.Duration) (context.Context, context.CancelFunc) {
 	work, over := context.WithTimeout(context.WithoutCancel(ctx), left)
 	work, cancel := context.WithCancelCause(work)
 	stop := context.AfterFunc(ctx, func() {
+		if superseded(ctx) {
+			cancel(ErrTakenOver)
+			return
+		}
 		time.AfterFunc(finishTime, func() { cancel(context.DeadlineExceeded) })
 	})
 	return work, func() { stop(); cancel(context.Canceled); over() }
 }
 
+// superseded says whether a request was told to stop because another has taken over.
+func superseded(ctx context.Context) bool { return errors.Is(context.Cause(ctx), ErrTakenOver) }
+
 // takenOver answers a request that lost its upload to another one.
 func (r *Repository) takenOver(ctx context.Context, up Upload) (Upload, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTime)
+	defer cancel()
 	now, err := r.latest(ctx, up)
 	if err != nil {
 		return up, err
@@ -164,7 +201,7 @@ func (r *Repository) CancelUpload(ctx context.Context, up Upload) error {
 		if err != nil {
 			return err
 		}
-		if _, err = r.save(ctx, now, now.session, true); errors.Is(err, errTakenOver) {
+		if _, err = r.save(ctx, now, now.session, true); errors.Is(err, ErrTakenOver) {
 			up = now
 			continue
 		} else if err != nil {

@@ -22,9 +22,9 @@ type Descriptor struct {
 // for use by several goroutines at once.
 type Blob struct {
 	Descriptor
-	driver drivers.Driver
-	key    string // of the object that holds the bytes; empty when the pointer does
-	open   func(off, n int64) (io.ReadCloser, error)
+	ctx    context.Context // governs every read
+	repo   *Repository
+	at     place
 	bound  int64 // no Read goes behind it, as far as its caller has promised
 	off    int64
 	reader io.ReadCloser // at off; nil when nothing is open
@@ -35,37 +35,61 @@ var errClosed = errors.New("the blob is closed")
 
 // RedirectURL is where a client can fetch the blob from the store itself; empty where it cannot. It is a secret.
 func (b *Blob) RedirectURL(ctx context.Context) (string, error) {
-	if b.key == "" {
+	store, ok := drivers.As[drivers.Redirector](b.repo.registry.driver)
+	if !ok || b.at.inline() {
 		return "", nil
 	}
-	store, ok := drivers.As[drivers.Redirector](b.driver)
-	if !ok {
-		return "", nil
+	if b.at.remembered && !b.repo.registry.stays(b.at.seen) { // nobody would tell us that the data is gone
+		if err := b.renew(); err != nil {
+			return "", err
+		}
+		return b.RedirectURL(ctx)
 	}
-	return store.RedirectURL(ctx, b.key)
+	return store.RedirectURL(ctx, b.key())
 }
 
-// newBlob reads what p points at. The context governs every read.
-func (r *Registry) newBlob(ctx context.Context, d digest.Digest, p *pointer) *Blob {
-	b := &Blob{Descriptor: Descriptor{Digest: d, Size: p.Size}, driver: r.driver, bound: p.Size}
-	b.open = func(off, _ int64) (io.ReadCloser, error) {
-		return io.NopCloser(bytes.NewReader(p.Inline[off:])), nil
+// newBlob reads what was found. The context governs every read.
+func (r *Repository) newBlob(ctx context.Context, d digest.Digest, at place) *Blob {
+	return &Blob{Descriptor: Descriptor{Digest: d, Size: at.Size}, ctx: ctx, repo: r, at: at, bound: at.Size}
+}
+
+// key is that of the object that holds the bytes, where the pointer does not.
+func (b *Blob) key() string { return b.repo.registry.keys.bytes(b.Digest, b.at.pointer) }
+
+// open starts to read. Data that is not where a remembered pointer says is looked for once more.
+func (b *Blob) open(off, n int64) (io.ReadCloser, error) {
+	if b.at.inline() {
+		return io.NopCloser(bytes.NewReader(b.at.Inline[off:])), nil
 	}
-	if !p.inline() {
-		b.key = r.keys.bytes(d, p)
-		b.open = func(off, n int64) (io.ReadCloser, error) {
-			body, info, err := r.driver.Open(ctx, b.key, off, n)
-			if err != nil {
-				return nil, fmt.Errorf("read the data of %s: %w", d, err)
-			}
-			if info.Size != p.Size {
-				body.Close()
-				return nil, fmt.Errorf("data %s of %s has %d bytes where its pointer says %d", p.Data, d, info.Size, p.Size)
-			}
-			return body, nil
+	body, info, err := b.repo.registry.driver.Open(b.ctx, b.key(), off, n)
+	if errors.Is(err, drivers.ErrNotFound) && b.at.remembered {
+		if err := b.renew(); err != nil {
+			return nil, err
 		}
+		return b.open(off, n)
 	}
-	return b
+	if err != nil {
+		return nil, fmt.Errorf("read the data of %s: %w", b.Digest, err)
+	}
+	if info.Size != b.Size {
+		body.Close()
+		return nil, fmt.Errorf("data %s of %s has %d bytes where its pointer says %d", b.at.Data, b.Digest, info.Size, b.Size)
+	}
+	return body, nil
+}
+
+// renew reads the pointer again in the place of one that was remembered.
+func (b *Blob) renew() error {
+	b.repo.registry.cache.forget(b.Digest)
+	at, err := b.repo.locateAnew(b.ctx, b.Digest)
+	if err != nil {
+		return err
+	}
+	if at.pointer == nil {
+		return blobUnknown(b.Digest)
+	}
+	b.at = at
+	return nil
 }
 
 // Bound says that nothing behind end will be read, so that no more is asked of the store. What is read there all the same costs another request.

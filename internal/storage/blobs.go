@@ -19,49 +19,43 @@ func (l *layerLink) setBare(d digest.Digest) { l.bare = d }
 
 // StatBlob describes a blob of this repository. It also keeps the collector from taking it: a client that asks may be about to use it.
 func (r *Repository) StatBlob(ctx context.Context, d digest.Digest) (Descriptor, error) {
-	p, err := r.linked(ctx, d, r.registry.revive)
+	at, err := r.linked(ctx, d, r.hold)
 	if err != nil {
 		return Descriptor{}, err
 	}
-	return Descriptor{Digest: d, Size: p.Size}, nil
+	return Descriptor{Digest: d, Size: at.Size}, nil
 }
 
 // OpenBlob reads a blob of this repository; the context governs every read of it.
 func (r *Repository) OpenBlob(ctx context.Context, d digest.Digest) (*Blob, error) {
-	p, err := r.linked(ctx, d, func(ctx context.Context, d digest.Digest) (*pointer, error) {
-		cur, err := r.registry.loadPointer(ctx, d)
-		if err != nil || !cur.Value.there() {
-			return nil, err
-		}
-		return cur.Value, nil
-	})
+	at, err := r.linked(ctx, d, r.locate)
 	if err != nil {
 		return nil, err
 	}
-	return r.registry.newBlob(ctx, d, p), nil
+	return r.newBlob(ctx, d, at), nil
 }
 
-// linked gives the pointer of a blob that this repository may serve, else BlobUnknown. Link and pointer are read side by side.
-func (r *Repository) linked(ctx context.Context, d digest.Digest, find func(context.Context, digest.Digest) (*pointer, error)) (*pointer, error) {
-	var link stored[layerLink]
-	var p *pointer
+// linked finds the bytes of a blob that this repository may serve, else BlobUnknown. Link and pointer are asked for side by side.
+func (r *Repository) linked(ctx context.Context, d digest.Digest, find func(context.Context, digest.Digest) (place, error)) (place, error) {
+	var link *layerLink
+	var at place
 	old := r.registry.looks(ctx, stageBlobs)
 	group, both := errgroup.WithContext(ctx)
-	group.Go(func() (err error) { link, err = load[layerLink](both, r.registry.driver, r.keys.layer(d)); return err })
-	group.Go(func() (err error) { p, err = find(both, d); return err })
+	group.Go(func() (err error) { link, err = r.mayServe(both, d, old); return err })
+	group.Go(func() (err error) { at, err = find(both, d); return err })
 	if err := group.Wait(); err != nil {
-		return nil, err
+		return place{}, err
 	}
-	if link.live() && p == nil && old {
+	if link != nil && at.pointer == nil && old {
 		var err error
-		if p, err = r.canonical(ctx, d, link.Value); err != nil {
-			return nil, err
+		if at.pointer, err = r.canonical(ctx, d, link); err != nil {
+			return place{}, err
 		}
 	}
-	if !link.live() || p == nil {
-		return nil, blobUnknown(d)
+	if link == nil || at.pointer == nil {
+		return place{}, blobUnknown(d)
 	}
-	return p, nil
+	return at, nil
 }
 
 // MountBlob gives this repository a blob of another one, without moving a byte. With no from, any blob that the registry holds will do.
@@ -69,23 +63,23 @@ func (r *Repository) MountBlob(ctx context.Context, d digest.Digest, from refere
 	if err := r.registry.writable(); err != nil {
 		return Descriptor{}, err
 	}
-	var p *pointer
+	var at place
 	var err error
 	if from == "" {
-		p, err = r.registry.revive(ctx, d)
+		at, err = r.hold(ctx, d)
 	} else {
-		p, err = r.registry.Repository(from).linked(ctx, d, r.registry.revive)
+		at, err = r.registry.Repository(from).linked(ctx, d, r.hold)
 	}
 	if err != nil {
 		return Descriptor{}, err
 	}
-	if p == nil {
+	if at.pointer == nil {
 		return Descriptor{}, blobUnknown(d)
 	}
 	if err := r.link(ctx, d); err != nil {
 		return Descriptor{}, err
 	}
-	return Descriptor{Digest: d, Size: p.Size}, nil
+	return Descriptor{Digest: d, Size: at.Size}, nil
 }
 
 // DeleteBlob takes a blob out of this repository, at once. Its bytes stay for the other repositories that have it.
@@ -99,20 +93,12 @@ func (r *Repository) DeleteBlob(ctx context.Context, d digest.Digest) error {
 		return err
 	}
 	buried, err := bury(ctx, r.registry.driver, key, cur, nil)
+	if err == nil && cur.etag != "" {
+		err = r.registry.changed(ctx, key)
+	}
 	if err == nil && !buried {
 		return blobUnknown(d)
 	}
-	return err
-}
-
-// link makes a blob one of this repository.
-func (r *Repository) link(ctx context.Context, d digest.Digest) error {
-	_, err := update(ctx, r.registry.driver, r.keys.layer(d), stored[layerLink]{}, func(l *layerLink) *layerLink {
-		if l != nil {
-			return nil
-		}
-		return &layerLink{}
-	})
 	return err
 }
 

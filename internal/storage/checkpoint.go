@@ -22,8 +22,9 @@ type checkpoint struct {
 	Cancelled bool             `json:"cancelled,omitempty"` // no request goes on from here
 }
 
-// errTakenOver: another request has gone on with this upload.
-var errTakenOver = errors.New("another request has gone on with this upload")
+// ErrTakenOver: another request has gone on with this upload. It is also the cause with which the context of a request ends that is to stop for that reason:
+// nothing more is written for it.
+var ErrTakenOver = errors.New("another request has gone on with this upload")
 
 // errForgotten: a checkpoint is gone, as it is after the end of its upload.
 var errForgotten = errors.New("the checkpoint is gone")
@@ -37,7 +38,7 @@ func (r *Repository) save(ctx context.Context, up Upload, session drivers.Sessio
 		Started: up.Started.Unix(), Algorithm: up.Algorithm, Session: session, Cancelled: cancelled,
 	})
 	if errors.Is(err, drivers.ErrPrecondition) {
-		return up, errTakenOver
+		return up, ErrTakenOver
 	}
 	if err != nil {
 		return up, err
@@ -71,7 +72,7 @@ func (r *Repository) latest(ctx context.Context, up Upload) (Upload, error) {
 	return r.restore(ctx, up, newest)
 }
 
-// fetch makes sure that the session of up is here.
+// fetch makes sure that the session of up is here. A point between two checkpoints whose session nobody has is gone; the answer is the newest that is left.
 func (r *Repository) fetch(ctx context.Context, up Upload) (Upload, error) {
 	if r.registry.gone.has(up.ID) {
 		return up, uploadUnknown()
@@ -79,7 +80,14 @@ func (r *Repository) fetch(ctx context.Context, up Upload) (Upload, error) {
 	if !up.remote {
 		return up, nil
 	}
-	return r.restore(ctx, up, up.Seq)
+	kept, err := r.restore(ctx, up, up.Seq)
+	if err != nil || kept.Offset == up.Offset {
+		return kept, err
+	}
+	if kept, err = r.latest(ctx, kept); err != nil {
+		return up, err
+	}
+	return kept, rangeInvalid(kept)
 }
 
 // restore is the upload as checkpoint seq has it.

@@ -48,6 +48,10 @@ func (r *Repository) finish(ctx context.Context, up Upload, want digest.Digest, 
 		chunk.Body = bytes.NewReader(nil)
 	}
 	head, rest, err := peek(chunk)
+	if err != nil && superseded(ctx) {
+		up, err = r.takenOver(ctx, up)
+		return Descriptor{}, up, err
+	}
 	if err != nil {
 		return Descriptor{}, up, cutOff(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"path"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,7 +20,8 @@ import (
 // The tombstone of the link is the commit point. The tags are then found by the marks that each push writes before its link. A push of the same
 // manifest under way may be about to set a tag: each marked tag that does not point here is therefore swapped for itself, with a new nonce, so that
 // such a push finds its swap refused, looks at the link again, and writes it anew. As soon as the link is seen to be live again, a push has come
-// after this deletion, and what is left belongs to it. A deletion that died half-way is completed by the next one.
+// after this deletion, and what is left belongs to it. A deletion that died half-way is completed by the next one, which also tells Facts of what the
+// first one buried.
 func (r *Repository) DeleteManifest(ctx context.Context, d digest.Digest) error {
 	if err := r.registry.deletable(); err != nil {
 		return err
@@ -44,7 +46,7 @@ func (r *Repository) DeleteManifest(ctx context.Context, d digest.Digest) error 
 	// From here on the client's patience does not count: tags that were left would go on serving what is deleted.
 	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), untagTime)
 	defer cancel()
-	untagged, err := r.untag(work, d)
+	untagged, err := r.untag(work, d, key)
 	if err == nil && !buried && !untagged {
 		return manifestUnknown(reference.Reference{Digest: d})
 	}
@@ -57,13 +59,19 @@ const untagTime = 10 * time.Minute
 // errRevived: the manifest was pushed again.
 var errRevived = errors.New("the manifest was pushed again")
 
-// untag buries the tags that point to a deleted manifest, and says whether there were any.
-func (r *Repository) untag(ctx context.Context, d digest.Digest) (bool, error) {
+// untag buries the tags that point to a deleted manifest, and says whether there were any. It tells of all tags that it came by, and of changed, at once:
+// while the memory in common is out of reach, each telling takes its time.
+func (r *Repository) untag(ctx context.Context, d digest.Digest, changed ...string) (bool, error) {
 	var buried atomic.Bool
+	var mu sync.Mutex
 	group, work := workers(ctx)
 	err := r.registry.each(work, r.keys.marksPrefix(d), func(mark drivers.Info) error {
 		group.Go(func() error {
-			done, stop, err := r.untagOne(work, d, reference.Tag(path.Base(mark.Key)))
+			tag := reference.Tag(path.Base(mark.Key))
+			done, stop, err := r.untagOne(work, d, tag)
+			mu.Lock()
+			changed = append(changed, r.keys.tag(tag))
+			mu.Unlock()
 			if done {
 				buried.Store(true)
 			}
@@ -79,6 +87,9 @@ func (r *Repository) untag(ctx context.Context, d digest.Digest) (bool, error) {
 	}
 	if errors.Is(err, errRevived) {
 		err = nil
+	}
+	if err == nil {
+		err = r.registry.changed(ctx, changed...)
 	}
 	return buried.Load(), err
 }

@@ -19,6 +19,10 @@
 //
 // All of these can be done again from the start: a request whose answer was lost is repeated, by the client or another node, and comes to the same end.
 //
+// # What is remembered
+//
+// A process remembers what does not change (cache.go, place.go), and asks through Facts for what does (facts.go, shared.go). Neither is needed.
+//
 // # Errors
 //
 // Failures that a client may hear of are of type *Error; CodeOf sorts all others. Nothing is logged here.

@@ -25,7 +25,7 @@ func (f *fsck) checkRepositories(ctx context.Context) error {
 			if err := f.checkRepository(ctx, repo); err != nil {
 				return err
 			}
-			repo = &fsckRepo{fsck: f, Repository: f.Repository(at.name)}
+			repo = &fsckRepo{fsck: f, Repository: f.Repository(at.name).anew()}
 		}
 		repo.entries = append(repo.entries, fsckEntry{at, info})
 		return nil

@@ -28,8 +28,11 @@ const CheckFolder = DefaultRoot + "/meta/check"
 //	repositories/<name>/_tags/<tag>                                              where a tag points, and where it pointed
 //	repositories/<name>/_uploads/<id>/<seq>                                      a checkpoint of an upload under way
 //	catalog/<name, encoded>                                                      one leaf per repository
+//	journal/<ulid>                                                               one push or deletion under way, or not yet delivered
+//	dead/<endpoint>/<ulid>                                                       an event that an endpoint did not take
 //	meta/format                                                                  who wrote the store first, and what is left to bring over
 //	meta/leases/<name>                                                           which node does a job that one at a time should do
+//	meta/nodes/<instance>                                                        what a node says of itself, for people
 //
 // An underscore keeps our parts apart from those of a repository name, which cannot start with one. Tags and repositories are flat leaves, so that
 // the store's byte order is the lexical order that the API promises. No key is a folder of another.
@@ -63,6 +66,12 @@ func (k keys) format() string                     { return k.root + "/meta/forma
 func (k keys) blobsPrefix() string                { return k.root + "/blobs/" }
 func (k keys) dataPrefix() string                 { return k.root + "/data/" }
 func (k keys) lease(name string) string           { return k.root + "/meta/leases/" + name }
+func (k keys) nodesPrefix() string                { return k.root + "/meta/nodes/" }
+func (k keys) node(instance string) string        { return k.nodesPrefix() + instance }
+func (k keys) journalPrefix() string              { return k.root + "/journal/" }
+func (k keys) entry(id string) string             { return k.journalPrefix() + id }
+func (k keys) allDeadPrefix() string              { return k.root + "/dead/" }
+func (k keys) deadPrefix(endpoint string) string  { return k.allDeadPrefix() + endpoint + "/" }
 func (k keys) catalogPrefix() string              { return k.root + "/catalog/" }
 func (k keys) repositoriesPrefix() string         { return k.root + "/repositories/" }
 func (k keys) catalog(name reference.Name) string { return k.catalogPrefix() + encodeName(name) }

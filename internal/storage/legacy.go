@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
@@ -69,6 +70,7 @@ func (s stage) String() string {
 // format is the record of what a store is.
 type format struct {
 	header
+	ID     string `json:"id,omitempty"` // of the store, random; empty where an older release wrote the record
 	Origin origin `json:"origin"`
 	State  string `json:"state"`           // "importing" or "done"
 	Stage  stage  `json:"stage,omitempty"` // what is left
@@ -99,7 +101,7 @@ type legacy struct {
 }
 
 // Prepare finds out whether CNCF Distribution wrote this store, and writes it down. A store where it did is served right only after this; any other
-// may be used without. It costs one request, two more when the store is opened for the first time.
+// may be used without. It also finds the id of the store (see ID). It costs one request, two more when the store is opened for the first time.
 func (r *Registry) Prepare(ctx context.Context) error {
 	_, err := r.survey(ctx, !r.opts.ReadOnly)
 	return err
@@ -117,6 +119,14 @@ func (r *Registry) survey(ctx context.Context, write bool) (format, error) {
 	if left := cur.Value.Stage; left < stageDone || left > stageCatalog {
 		return format{}, fmt.Errorf("%s says that stage %d is left, which this node does not know", r.keys.format(), left)
 	}
+	if write {
+		if cur, err = r.identify(ctx, cur); err != nil {
+			return format{}, fmt.Errorf("give the store an id: %w", err)
+		}
+	}
+	if id := cur.Value.ID; id != "" {
+		r.id.CompareAndSwap(nil, &id)
+	}
 	r.legacy.left.Store(int32(cur.Value.Stage))
 	return *cur.Value, nil
 }
@@ -127,18 +137,38 @@ func (r *Registry) claim(ctx context.Context, cur stored[format], write bool) (s
 	if err != nil {
 		return cur, err
 	}
-	first := format{Origin: originOurs, State: formatDone}
+	first := format{ID: rand.Text(), Origin: originOurs, State: formatDone}
 	for _, group := range page.Groups {
 		if group == r.keys.blobsPrefix() || group == r.keys.repositoriesPrefix() {
-			first = format{Origin: originDistribution, State: formatImporting, Stage: stageCatalog}
+			first.Origin, first.State, first.Stage = originDistribution, formatImporting, stageCatalog
 		}
 	}
 	if !write {
+		first.ID = ""
 		return stored[format]{Value: &first}, nil
 	}
 	now, err := swap(ctx, r.driver, r.keys.format(), cur, first)
 	if errors.Is(err, drivers.ErrPrecondition) && now.live() { // another node was faster
 		err = nil
+	}
+	return now, err
+}
+
+// identify makes sure that the store has its id. The first one stays: what nodes keep elsewhere is under it. A node of an older release that brings over
+// what CNCF Distribution wrote drops it from the record; then whoever knows it puts the same one back (see refresh).
+func (r *Registry) identify(ctx context.Context, cur stored[format]) (stored[format], error) {
+	now, err := update(ctx, r.driver, r.keys.format(), cur, func(f *format) *format {
+		if f == nil || f.ID != "" {
+			return nil
+		}
+		named := *f
+		if named.ID = r.ID(); named.ID == "" {
+			named.ID = rand.Text()
+		}
+		return &named
+	})
+	if err == nil && !now.live() {
+		err = errors.New(r.keys.format() + " has vanished")
 	}
 	return now, err
 }
@@ -165,6 +195,9 @@ func (r *Registry) refresh(ctx context.Context) {
 		r.legacy.read = now
 		if cur, err := load[format](ctx, r.driver, r.keys.format()); err == nil && cur.live() {
 			r.lower(cur.Value.Stage)
+			if r.ID() != "" && !r.opts.ReadOnly {
+				_, _ = r.identify(ctx, cur)
+			}
 		}
 	}
 }

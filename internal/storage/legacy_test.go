@@ -68,11 +68,16 @@ func TestImportMeetsClients(t *testing.T) {
 			asDistribution(t, fake, old, [][]byte{config}, "a", "c")
 			must(t, prepared(t, fake).Prepare(t.Context()))
 			s := &scheduler{Driver: fake}
+			memory := newMemory() // of all nodes, in every other pair of seeds
+			facts := storage.Facts(memory)
+			if seed&2 == 0 {
+				facts = nil
+			}
 			// A node each. They read the record before the schedule begins.
 			node := func() *storage.Registry {
 				var calls atomic.Int64 // the clock: the record is read again each time that it may be
 				now := func() time.Time { return time.Unix(1e9+10*calls.Add(1), 0) }
-				r := storage.New(switched{fake, s}, storage.Options{Now: now})
+				r := storage.New(switched{fake, s}, storage.Options{Now: now, Facts: facts, CacheBytes: 1 << 16})
 				must(t, r.Prepare(context.WithValue(t.Context(), direct{}, true)))
 				return r
 			}
@@ -134,6 +139,10 @@ func TestImportMeetsClients(t *testing.T) {
 			}
 			s.run(rand.New(rand.NewPCG(seed, 2)), actors...)
 
+			remembers := storage.New(fake, storage.Options{Facts: memory})
+			must(t, remembers.Prepare(t.Context()))
+			agree(t, fmt.Sprint("seed ", seed), remembers.Repository(repoName), prepared(t, fake).Repository(repoName), []reference.Tag{"a", "b", "c"},
+				[]digest.Digest{oldDigest, otherDigest}, digest.FromBytes(config))
 			for range 2 {
 				_, err := prepared(t, fake).Import(t.Context(), storage.ImportOptions{})
 				must(t, err)

@@ -88,10 +88,10 @@ func (r *Repository) bringManifest(ctx context.Context, d digest.Digest) (referr
 	if err != nil {
 		return false, err
 	}
-	found, err := r.manifest(ctx, reference.Reference{Digest: d}, d, link.Value.MediaType, p)
-	if CodeOf(err) == ManifestUnknown {
+	if !p.Value.there() {
 		return false, nil // its bytes are missing, as they were before
 	}
+	found, err := r.manifest(ctx, reference.Reference{Digest: d}, d, link.Value.MediaType, place{pointer: p.Value})
 	if err != nil {
 		return false, err
 	}

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,7 +90,9 @@ func (p *pass) step(ctx context.Context, cur stored[format]) (stored[format], er
 		if f == nil || f.beyond(at) { // another pass was faster
 			return nil
 		}
-		return &at
+		next := at
+		next.ID = cmp.Or(f.ID, at.ID)
+		return &next
 	})
 	if err == nil && !now.live() {
 		err = errors.New(p.keys.format() + " has vanished")
@@ -144,7 +147,7 @@ func (p *pass) repositories(ctx context.Context, after string) (next string, err
 	group.SetLimit(repositoriesAtOnce)
 	for _, name := range names {
 		group.Go(func() error {
-			if err := p.repository(work, p.Repository(reference.Name(name))); err != nil {
+			if err := p.repository(work, p.Repository(reference.Name(name)).anew()); err != nil {
 				return fmt.Errorf("repository %s: %w", name, err)
 			}
 			return nil
@@ -187,7 +190,7 @@ func (p *pass) repository(ctx context.Context, r *Repository) error {
 		if at.kind != keyLayer || info.Size == 0 {
 			return nil
 		}
-		if _, err := r.linked(ctx, at.digest, p.revive); CodeOf(err) != BlobUnknown {
+		if _, err := r.linked(ctx, at.digest, r.hold); CodeOf(err) != BlobUnknown {
 			return err
 		}
 		return nil

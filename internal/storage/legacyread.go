@@ -60,7 +60,7 @@ func (r *Repository) oldTag(ctx context.Context, tag reference.Tag) (stored[tagR
 	if !ok {
 		return none, nil
 	}
-	m, err := r.manifestByDigest(ctx, d)
+	m, err := r.anew().manifestByDigest(ctx, d)
 	if CodeOf(err) == ManifestUnknown {
 		return none, nil
 	}

@@ -63,14 +63,13 @@ func (r *Registry) loadPointer(ctx context.Context, d digest.Digest) (stored[poi
 	return p, err
 }
 
-// revive makes sure that the collector will not take the blob: a condemned pointer is swapped back to live. It gives nil when there are no bytes to
-// keep.
-func (r *Registry) revive(ctx context.Context, d digest.Digest) (*pointer, error) {
+// revive makes sure that the collector will not take the blob: a condemned pointer is swapped back to live. There may be no bytes to keep.
+func (r *Registry) revive(ctx context.Context, d digest.Digest) (stored[pointer], error) {
 	cur, err := r.loadPointer(ctx, d)
 	if err != nil {
-		return nil, err
+		return cur, err
 	}
-	now, err := update(ctx, r.driver, r.keys.pointer(d), cur, func(p *pointer) *pointer {
+	return update(ctx, r.driver, r.keys.pointer(d), cur, func(p *pointer) *pointer {
 		if p == nil || p.State != stateCondemned {
 			return nil
 		}
@@ -78,10 +77,6 @@ func (r *Registry) revive(ctx context.Context, d digest.Digest) (*pointer, error
 		revived.State = stateLive
 		return &revived
 	})
-	if err != nil || !now.Value.there() {
-		return nil, err
-	}
-	return now.Value, nil
 }
 
 // point is the commit of a blob's bytes: it makes mine the pointer of d unless there is a live one already. It gives the pointer that stands then;
@@ -105,6 +100,7 @@ func (r *Registry) dropSurplus(ctx context.Context, mine pointer, now *pointer) 
 // lead is point without dropping anything.
 func (r *Registry) lead(ctx context.Context, d digest.Digest, mine pointer) (*pointer, error) {
 	mine.State = stateLive
+	seen := r.opts.Now()
 	now, err := update(ctx, r.driver, r.keys.pointer(d), stored[pointer]{}, func(p *pointer) *pointer {
 		switch {
 		case p == nil || p.State == stateDeleting:
@@ -120,5 +116,6 @@ func (r *Registry) lead(ctx context.Context, d digest.Digest, mine pointer) (*po
 	if err != nil {
 		return nil, fmt.Errorf("write the pointer of %s: %w", d, err)
 	}
+	r.cache.learn(d, now, seen)
 	return now.Value, nil
 }

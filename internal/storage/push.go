@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
@@ -23,7 +24,7 @@ type Push struct {
 	Digest    digest.Digest // what the client says it is; empty for the sha256 of the content
 	Tags      []reference.Tag
 	MediaType string // as the client sent it
-	Content   []byte
+	Content   []byte // not to be changed afterwards: it may be remembered
 }
 
 // Pushed is what a push has come to.
@@ -41,6 +42,7 @@ type push struct {
 	content  []byte
 	tags     []reference.Tag
 	before   []stored[tagRecord] // each tag as it stood when the push began
+	stood    atomic.Bool         // there was a link before: others may remember what it said
 }
 
 // PutManifest stores a manifest. Reading comes first, so that bad input leaves no trace; then what nobody sees (content, catalog leaf, marks of tags,
@@ -66,7 +68,7 @@ func (r *Repository) PutManifest(ctx context.Context, in Push) (Pushed, error) {
 			return Pushed{}, err
 		}
 	}
-	if link, err = r.linkRevision(ctx, p.Digest, want, link); err != nil {
+	if link, err = p.linkRevision(ctx, want, link); err != nil {
 		return Pushed{}, err
 	}
 	return p.Pushed, p.point(ctx, want, link)
@@ -111,7 +113,7 @@ func (p *push) prepare(ctx context.Context) error {
 	group.Go(func() error { return p.enroll(ctx) })
 	group.Go(func() error {
 		if p.again() {
-			if there, err := p.registry.revive(ctx, p.Digest); err != nil || there != nil {
+			if at, err := p.hold(ctx, p.Digest); err != nil || at.pointer != nil {
 				return err
 			}
 		}
@@ -144,27 +146,40 @@ func (r *Registry) keep(ctx context.Context, d digest.Digest, content []byte) er
 		}
 	}
 	_, err := r.point(ctx, d, mine)
+	if err == nil {
+		r.cache.learnContent(d, content)
+	}
 	return err
 }
 
-// point sets the tags.
+// point sets the tags, and tells of all that was changed.
 func (p *push) point(ctx context.Context, want revision, link stored[revision]) error {
+	group, work := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
 	ensure := func() (stored[revision], error) {
-		cur, err := load[revision](ctx, p.registry.driver, p.keys.revision(p.Digest))
+		cur, err := load[revision](work, p.registry.driver, p.keys.revision(p.Digest))
 		if err != nil {
 			return cur, err
 		}
-		return p.linkRevision(ctx, p.Digest, want, cur)
+		return p.linkRevision(work, want, cur)
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(atOnce)
 	for i, tag := range p.tags {
 		group.Go(func() error {
 			record := tagRecord{Digest: p.Digest, MediaType: p.MediaType, Size: p.Size, Time: p.registry.opts.Now().UTC()}
-			return p.setTag(ctx, tag, p.before[i], record, link, ensure)
+			return p.setTag(work, tag, p.before[i], record, link, ensure)
 		})
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	changed := make([]string, 0, len(p.tags)+1)
+	for _, tag := range p.tags {
+		changed = append(changed, p.keys.tag(tag))
+	}
+	if p.stood.Load() {
+		changed = append(changed, p.keys.revision(p.Digest))
+	}
+	return p.registry.changed(ctx, changed...)
 }
 
 // checkReferences fails with one error for each blob and child that this repository lacks.
@@ -216,8 +231,8 @@ func (p *push) hasBlob(ctx context.Context, d digest.Digest) error {
 // hasChild looks for a child of an index where its media type says it is: some builders keep blobs in an index.
 func (p *push) hasChild(mediaType string) func(context.Context, digest.Digest) error {
 	return func(ctx context.Context, d digest.Digest) error {
-		link, err := load[revision](ctx, p.registry.driver, p.keys.revision(d))
-		if err != nil || link.live() {
+		link, err := p.hasManifest(ctx, d)
+		if err != nil || link != nil {
 			return err
 		}
 		if !manifest.Known(mediaType) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -21,6 +22,10 @@ type Registry struct {
 	known  *lru[reference.Name] // repositories that have their catalog leaf
 	gone   *lru[string]         // uploads cancelled through this process
 	legacy legacy
+
+	settled settled
+	cache   *cache                 // nil for none
+	id      atomic.Pointer[string] // once it is known
 }
 
 // Options are what can be chosen. The zero Options are the defaults.
@@ -31,6 +36,8 @@ type Options struct {
 	IndexRule  IndexRule        // which children of an index must exist; all
 	DeletesOff bool             // every delete fails with Unsupported
 	ReadOnly   bool             // every write fails with Unsupported
+	Facts      Facts            // what the nodes on the store remember in common of records that change; nothing
+	CacheBytes int64            // how much this process remembers of what does not change, in bytes; nothing
 }
 
 // defaultUploadTTL is below the 24 hours after which MinIO drops multipart uploads by itself.
@@ -50,12 +57,16 @@ func New(driver drivers.Driver, opts Options) *Registry {
 	if opts.UploadTTL == 0 {
 		opts.UploadTTL = defaultUploadTTL
 	}
+	if opts.Facts == nil {
+		opts.Facts = unremembered{}
+	}
 	r := &Registry{
 		driver: driver,
 		keys:   keys{opts.Root},
 		opts:   opts,
 		known:  newLRU[reference.Name](memoLength),
 		gone:   newLRU[string](memoLength),
+		cache:  newCache(opts.CacheBytes),
 	}
 	r.legacy.brought = newLRU[reference.Name](memoLength)
 	return r
@@ -66,11 +77,21 @@ type Repository struct {
 	registry *Registry
 	name     reference.Name
 	keys     repoKeys
+	fresh    bool // nothing that is remembered will do
 }
 
 // Repository gives the repository of that name, at no cost.
 func (r *Registry) Repository(name reference.Name) *Repository {
 	return &Repository{registry: r, name: name, keys: r.keys.repository(name)}
+}
+
+// ID is what tells this store from all others. It is drawn when the store is first opened, and stays. Whatever nodes keep of it elsewhere belongs under
+// it, so that two stores never mix. It is known after Prepare; empty where a process that may not write found none.
+func (r *Registry) ID() string {
+	if id := r.id.Load(); id != nil {
+		return *id
+	}
+	return ""
 }
 
 // Name is what the repository is called.

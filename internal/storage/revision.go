@@ -3,7 +3,6 @@ package storage
 import (
 	"cmp"
 	"context"
-	"errors"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
@@ -25,7 +24,7 @@ func (r *revision) setBare(digest.Digest) {}
 type Manifest struct {
 	Descriptor
 	MediaType string
-	Content   []byte
+	Content   []byte // not to be changed: the next who asks may be given the same
 }
 
 // maxManifest bounds what is read as a manifest, in bytes. It is far above what the api accepts.
@@ -36,85 +35,78 @@ func (r *Repository) Manifest(ctx context.Context, ref reference.Reference) (*Ma
 	if ref.IsDigest() {
 		return r.manifestByDigest(ctx, ref.Digest)
 	}
-	tag, err := r.loadTag(ctx, ref.Tag)
+	tag, err := r.pointsTo(ctx, ref.Tag)
 	if err != nil {
 		return nil, err
 	}
-	if !tag.live() {
+	if tag == nil {
 		return nil, manifestUnknown(ref)
 	}
-	p, err := r.registry.loadPointer(ctx, tag.Value.Digest)
+	at, err := r.locate(ctx, tag.Digest)
 	if err != nil {
 		return nil, err
 	}
-	return r.manifest(ctx, ref, tag.Value.Digest, tag.Value.MediaType, p)
+	return r.manifest(ctx, ref, tag.Digest, tag.MediaType, at)
 }
 
 // StatManifest says what Manifest would give, without its content and for one request.
 func (r *Repository) StatManifest(ctx context.Context, ref reference.Reference) (*Manifest, error) {
 	if ref.IsDigest() {
-		link, err := load[revision](ctx, r.registry.driver, r.keys.revision(ref.Digest))
+		link, err := r.hasManifest(ctx, ref.Digest)
 		if err != nil {
 			return nil, err
 		}
-		if !link.live() {
+		if link == nil {
 			return nil, manifestUnknown(ref)
 		}
-		if link.Value.MediaType == "" {
+		if link.MediaType == "" {
 			m, err := r.manifestByDigest(ctx, ref.Digest)
 			if err != nil {
 				return nil, err
 			}
 			return &Manifest{Descriptor: m.Descriptor, MediaType: m.MediaType}, nil
 		}
-		return &Manifest{Descriptor: Descriptor{Digest: ref.Digest, Size: link.Value.Size}, MediaType: link.Value.MediaType}, nil
+		return &Manifest{Descriptor: Descriptor{Digest: ref.Digest, Size: link.Size}, MediaType: link.MediaType}, nil
 	}
-	tag, err := r.loadTag(ctx, ref.Tag)
+	tag, err := r.pointsTo(ctx, ref.Tag)
 	if err != nil {
 		return nil, err
 	}
-	if !tag.live() {
+	if tag == nil {
 		return nil, manifestUnknown(ref)
 	}
-	return &Manifest{Descriptor: Descriptor{Digest: tag.Value.Digest, Size: tag.Value.Size}, MediaType: tag.Value.MediaType}, nil
+	return &Manifest{Descriptor: Descriptor{Digest: tag.Digest, Size: tag.Size}, MediaType: tag.MediaType}, nil
 }
 
-// manifestByDigest reads link and pointer side by side.
+// manifestByDigest asks for link and pointer side by side.
 func (r *Repository) manifestByDigest(ctx context.Context, d digest.Digest) (*Manifest, error) {
-	var link stored[revision]
-	var p stored[pointer]
+	var link *manifestFact
+	var at place
 	group, both := errgroup.WithContext(ctx)
-	group.Go(func() (err error) {
-		link, err = load[revision](both, r.registry.driver, r.keys.revision(d))
-		return err
-	})
-	group.Go(func() (err error) { p, err = r.registry.loadPointer(both, d); return err })
+	group.Go(func() (err error) { link, err = r.hasManifest(both, d); return err })
+	group.Go(func() (err error) { at, err = r.locate(both, d); return err })
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
 	ref := reference.Reference{Digest: d}
-	if !link.live() {
+	if link == nil {
 		return nil, manifestUnknown(ref)
 	}
-	return r.manifest(ctx, ref, d, link.Value.MediaType, p)
+	return r.manifest(ctx, ref, d, link.MediaType, at)
 }
 
-func (r *Repository) manifest(ctx context.Context, ref reference.Reference, d digest.Digest, mediaType string, p stored[pointer]) (*Manifest, error) {
-	if !p.Value.there() {
+func (r *Repository) manifest(ctx context.Context, ref reference.Reference, d digest.Digest, mediaType string, at place) (*Manifest, error) {
+	if at.pointer == nil {
 		return nil, manifestUnknown(ref)
 	}
-	m := &Manifest{Descriptor: Descriptor{Digest: d, Size: p.Value.Size}, MediaType: mediaType, Content: p.Value.Inline}
-	if p.Value.inline() {
-		return m.typed(), nil
-	}
-	content, _, err := readAll(ctx, r.registry.driver, r.registry.keys.bytes(d, p.Value), maxManifest)
+	content, err := r.content(ctx, d, at)
 	if err != nil {
 		return nil, err
 	}
-	if int64(len(content)) != m.Size {
-		return nil, errors.New("the data of manifest " + d.String() + " has another size than its pointer says")
+	if content == nil {
+		return nil, manifestUnknown(ref)
 	}
-	m.Content = content
+	m := &Manifest{Descriptor: Descriptor{Digest: d, Size: at.Size}, MediaType: mediaType, Content: content}
 	return m.typed(), nil
 }
 
@@ -126,9 +118,14 @@ func (m *Manifest) typed() *Manifest {
 	return m
 }
 
-// linkRevision makes a manifest one of this repository. cur is the link as it was read, or nothing to try without reading.
-func (r *Repository) linkRevision(ctx context.Context, d digest.Digest, want revision, cur stored[revision]) (stored[revision], error) {
-	return update(ctx, r.registry.driver, r.keys.revision(d), cur, func(link *revision) *revision {
+// linkRevision makes the manifest one of the repository. cur is the link as it was read, or nothing to try without reading.
+func (p *push) linkRevision(ctx context.Context, want revision, cur stored[revision]) (stored[revision], error) {
+	stood := cur.etag != ""
+	return update(ctx, p.registry.driver, p.keys.revision(p.Digest), cur, func(link *revision) *revision {
+		if stood {
+			p.stood.Store(true)
+		}
+		stood = true // whatever is met from here on
 		if link == nil || link.MediaType != want.MediaType {
 			return &want
 		}

@@ -21,28 +21,29 @@ type source struct {
 	left int64         // bytes the body must still have; negative when it did not say
 	want digest.Digest // of everything up to the end of the body; empty when it is not the end of the blob
 	once bool          // what is cut off is dropped
+	held func(context.Context) bool
 }
 
 // Read gives io.EOF only when the body ended where and as it should. Every other end that is the client's mistake wraps drivers.ErrDiscard; a body
-// that was merely cut off does not.
+// that was merely cut off does not, nor does one that another request has taken over: what would be dropped is what the other goes on from.
 func (s *source) Read(p []byte) (int, error) {
 	if err := s.ctx.Err(); err != nil {
-		return 0, err
+		return 0, s.ended(err)
 	}
 	n, err := s.body.Read(p)
 	s.hash.Write(p[:n])
 	if s.left >= 0 {
 		s.left -= int64(n)
 		if s.left < 0 {
-			return 0, discard(fail(SizeInvalid, "the body is longer than its Content-Range says, send as many bytes as the range has", nil))
+			return 0, s.discard(fail(SizeInvalid, "the body is longer than its Content-Range says, send as many bytes as the range has", nil))
 		}
 	}
 	if err != nil && err != io.EOF {
 		err = fmt.Errorf("%w: %w", errBody, err)
 		if s.once {
-			err = discard(err)
+			err = s.discard(err)
 		}
-		return n, err
+		return n, s.ended(err)
 	}
 	if err == io.EOF {
 		if s.left > 0 {
@@ -50,7 +51,7 @@ func (s *source) Read(p []byte) (int, error) {
 		}
 		if s.want != "" {
 			if got := digest.NewDigest(s.want.Algorithm(), s.hash); got != s.want {
-				return n, discard(digestMismatch(s.want, got))
+				return n, s.discard(digestMismatch(s.want, got))
 			}
 		}
 	}
@@ -66,7 +67,30 @@ func (s *source) Mark() ([]byte, error) {
 	return state.MarshalBinary()
 }
 
-func discard(err error) error { return fmt.Errorf("%w: %w", drivers.ErrDiscard, err) }
+// ended is err, unless the request came to its end because another has taken over.
+func (s *source) ended(err error) error {
+	if superseded(s.ctx) {
+		return ErrTakenOver
+	}
+	return err
+}
+
+func (s *source) discard(err error) error {
+	if s.held != nil && !s.held(s.ctx) {
+		return ErrTakenOver
+	}
+	return s.ended(fmt.Errorf("%w: %w", drivers.ErrDiscard, err))
+}
+
+// watchedSource is a source that is told how far the driver came.
+type watchedSource struct {
+	*source
+	reached func(drivers.Session)
+}
+
+var _ drivers.Watcher = watchedSource{}
+
+func (s watchedSource) Reached(session drivers.Session) { s.reached(session) }
 
 func digestMismatch(want, got digest.Digest) error {
 	return fail(DigestInvalid, "the content does not have the digest given, send it again or give its true digest",

@@ -94,6 +94,9 @@ func (r *Repository) DeleteTag(ctx context.Context, tag reference.Tag) error {
 		return err
 	}
 	buried, err := bury(ctx, r.registry.driver, key, cur, nil)
+	if err == nil && (buried || cur.etag != "") {
+		err = r.registry.changed(ctx, key)
+	}
 	if err == nil && !buried {
 		return manifestUnknown(reference.Reference{Tag: tag})
 	}

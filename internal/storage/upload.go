@@ -53,8 +53,8 @@ func (u Upload) newHash() (hash.Hash, error) {
 	return h, nil
 }
 
-// maxState bounds State, in bytes: a token has to stay under 1 KiB. A longer session is left to its checkpoint.
-const maxState = 600
+// tokenState is what fits into a token, which has to stay under 1 KiB, in bytes. At the end of a request a longer session is left to a checkpoint.
+const tokenState = 600
 
 // The form of State. The version is part of what other nodes, older and newer, agree on.
 const (
@@ -62,16 +62,31 @@ const (
 	flagRemote   = 1
 )
 
-// State is what a token has to hold besides the exported fields. Resume is its inverse.
-func (u Upload) State() []byte {
-	if u.remote || u.Seq > 0 && u.tooLong() {
-		return appendField([]byte{stateVersion, flagRemote}, []byte(u.Algorithm))
+// State is what has to be kept besides the exported fields to go on from here. ResumeUpload is its inverse. A session that makes it longer than limit bytes
+// is left to the last checkpoint, if there is one: where the upload stands at another offset by then, nobody can go on from such a state alone.
+func (u Upload) State(limit int) []byte {
+	if full := u.fullState(); !u.remote && (len(full) <= limit || u.Seq == 0) {
+		return full
 	}
-	return u.fullState()
+	return appendField([]byte{stateVersion, flagRemote}, []byte(u.Algorithm))
 }
 
 // tooLong says whether the session has to be left to a checkpoint.
-func (u Upload) tooLong() bool { return !u.remote && len(u.fullState()) > maxState }
+func (u Upload) tooLong() bool { return !u.remote && len(u.fullState()) > tokenState }
+
+// Before says whether u is an older point than v of the same upload.
+func (u Upload) Before(v Upload) bool { return u.Seq < v.Seq || u.Seq == v.Seq && u.Offset < v.Offset }
+
+// Whole says whether the session is here, not left to a checkpoint.
+func (u Upload) Whole() bool { return !u.remote }
+
+// Filled is u, with the session that its own state left to a checkpoint, if known is the same point and has it.
+func (u Upload) Filled(known Upload) Upload {
+	if u.remote && !known.remote && u.ID == known.ID && u.Seq == known.Seq && u.Offset == known.Offset {
+		return known
+	}
+	return u
+}
 
 func (u Upload) fullState() []byte {
 	state := appendField([]byte{stateVersion, 0}, []byte(u.Algorithm))

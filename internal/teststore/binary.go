@@ -27,7 +27,7 @@ var (
 	distribution = &program{name: "registry", module: "github.com/distribution/distribution/v3/cmd/registry@v3.1.2"}
 )
 
-// Build makes sure that all programs are in the cache folder, and says where.
+// Build makes sure that all programs are there, and says where.
 func Build() ([]string, error) {
 	var paths []string
 	for _, p := range []*program{minio, versitygw, distribution} {
@@ -37,7 +37,11 @@ func Build() ([]string, error) {
 		}
 		paths = append(paths, path)
 	}
-	return paths, nil
+	path, err := redisServer()
+	if err != nil {
+		return nil, err
+	}
+	return append(paths, path), nil
 }
 
 // cacheDir keeps built programs from one run to the next.

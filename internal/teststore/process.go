@@ -9,16 +9,21 @@ import (
 	"net/http"
 	"os/exec"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
 
-// Process is a program under test's control.
+// Process is a program under test's control. Its methods are not for use beside each other.
 type Process struct {
 	Addr string // host:port it listens on
 	cmd  *exec.Cmd
 	log  *logBuffer
 	done chan struct{}
+
+	ready     func(context.Context) error
+	path      string
+	args, env []string
 }
 
 // FreeAddr is a loopback address that nobody listens on at the moment.
@@ -33,30 +38,40 @@ func FreeAddr() (string, error) {
 
 // start runs a program that listens on addr and waits until ready says so.
 func start(addr string, ready func(context.Context) error, path string, args, env []string) (*Process, error) {
-	p := &Process{Addr: addr, cmd: exec.Command(path, args...), log: &logBuffer{}, done: make(chan struct{})}
-	p.cmd.Env = append(p.cmd.Environ(), env...)
-	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	dieWithParent(p.cmd)
-	if err := p.cmd.Start(); err != nil {
+	p := &Process{Addr: addr, log: &logBuffer{}, ready: ready, path: path, args: args, env: env}
+	if err := p.run(); err != nil {
 		return nil, err
 	}
-	go func() { _ = p.cmd.Wait(); close(p.done) }()
+	return p, nil
+}
+
+// run starts the program and waits until it is ready.
+func (p *Process) run() error {
+	cmd, done := exec.Command(p.path, p.args...), make(chan struct{})
+	cmd.Env = append(cmd.Environ(), p.env...)
+	cmd.Stdout, cmd.Stderr = p.log, p.log
+	dieWithParent(cmd)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	go func() { _ = cmd.Wait(); close(done) }()
+	p.cmd, p.done = cmd, done
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := ready(ctx)
+		err := p.ready(ctx)
 		if err == nil {
-			return p, nil
+			return nil
 		}
 		select {
 		case <-tick.C:
-		case <-p.done:
-			return nil, fmt.Errorf("%s ended at once:\n%s", path, p.log)
+		case <-done:
+			return fmt.Errorf("%s ended at once:\n%s", p.path, p.log)
 		case <-ctx.Done():
 			p.Stop()
-			return nil, fmt.Errorf("%s is not ready: %w\n%s", path, err, p.log)
+			return fmt.Errorf("%s is not ready: %w\n%s", p.path, err, p.log)
 		}
 	}
 }
@@ -66,6 +81,18 @@ func (p *Process) Stop() {
 	_ = p.cmd.Process.Kill()
 	<-p.done
 }
+
+// Restart kills the program, if it still runs, and starts it again on the same address and with the same data.
+func (p *Process) Restart() error {
+	p.Stop()
+	return p.run()
+}
+
+// Pause stops the program where it is: connections to it can be made still, and nothing is answered.
+func (p *Process) Pause() error { return p.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Resume has it go on.
+func (p *Process) Resume() error { return p.cmd.Process.Signal(syscall.SIGCONT) }
 
 // answers is ready when a GET of url has one of these statuses.
 func answers(url string, statuses ...int) func(context.Context) error {

@@ -10,15 +10,15 @@ import (
 //
 //	seq (8 bytes) | offset (8) | started (8) | expires (8) | length of id (1) | id | length of state (2) | state
 //
-// Every Upload has one encoding and every encoding one Upload.
+// Every Upload has one encoding and every encoding one Upload. A state may have up to a limit of bytes, which is part of what is encoded for.
 const fixedFields = 8 + 8 + 8 + 8 + 1 + 2
 
-func encodeFields(up Upload) ([]byte, error) {
+func encodeFields(up Upload, limit int) ([]byte, error) {
 	switch {
 	case len(up.ID) > MaxID:
 		return nil, fmt.Errorf("upload id of %d bytes is too long for a token: at most %d", len(up.ID), MaxID)
-	case len(up.State) > MaxState:
-		return nil, fmt.Errorf("upload state of %d bytes is too long for a token: at most %d", len(up.State), MaxState)
+	case len(up.State) > limit:
+		return nil, fmt.Errorf("upload state of %d bytes is too long for a token: at most %d", len(up.State), limit)
 	case up.Offset < 0:
 		return nil, fmt.Errorf("upload offset %d is negative", up.Offset)
 	}
@@ -34,7 +34,7 @@ func encodeFields(up Upload) ([]byte, error) {
 }
 
 // decodeFields reads what encodeFields wrote; false if it did not. It must not panic even then: other versions will share the keys.
-func decodeFields(b []byte) (up Upload, ok bool) {
+func decodeFields(b []byte, limit int) (up Upload, ok bool) {
 	if len(b) < fixedFields {
 		return up, false
 	}
@@ -49,7 +49,7 @@ func decodeFields(b []byte) (up Upload, ok bool) {
 	}
 	up.ID, b = string(b[1:1+n]), b[1+n:]
 	n = int(binary.BigEndian.Uint16(b))
-	if b = b[2:]; n != len(b) || n > MaxState || up.Offset < 0 {
+	if b = b[2:]; n != len(b) || n > limit || up.Offset < 0 {
 		return up, false
 	}
 	if n > 0 {

@@ -35,7 +35,7 @@ func FuzzOpen(f *testing.F) {
 // FuzzFields looks at what is inside of the seal: whatever decodes has exactly that encoding.
 func FuzzFields(f *testing.F) {
 	for n := range 3 {
-		b, err := encodeFields(upload(make([]byte, n*100)))
+		b, err := encodeFields(upload(make([]byte, n*100)), MaxState)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -43,11 +43,11 @@ func FuzzFields(f *testing.F) {
 	}
 	f.Add(make([]byte, fixedFields))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		up, ok := decodeFields(b)
+		up, ok := decodeFields(b, MaxState)
 		if !ok {
 			return
 		}
-		again, err := encodeFields(up)
+		again, err := encodeFields(up, MaxState)
 		if err != nil || !bytes.Equal(again, b) {
 			t.Fatalf("%x decodes to %+v, which encodes to %x, %v", b, up, again, err)
 		}

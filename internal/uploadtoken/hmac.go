@@ -16,6 +16,19 @@
 //
 // A token proves that some node of the cluster issued it, no more: it is a capability for one upload until it expires, and it can be used any
 // number of times. That two requests with one token do no harm is the business of what it points to.
+//
+// # The Redis provider
+//
+// Its tokens are those of the HMAC provider, so that a Redis that is away or forgets costs nothing, and nodes with either provider go on with each other's
+// uploads. Beside them it keeps a record for each upload in Redis, as a hash at `<namespace>:upload:<id>` that lives as long as the upload:
+//
+//	point   the newest durable point that is known, sealed as a token is, with the same keys
+//	claim   the name of the request that is at the upload now; empty for none
+//	beat    when that request was last heard of, in milliseconds of Redis' own clock
+//	end     "closed" or "cancelled", once it came to that
+//
+// The name of a claim is random and never comes again, so it also keeps out whoever lost its claim and does not know: each script that writes for a claim
+// looks at the name first. No clock of a node is compared with another's.
 package uploadtoken
 
 import (
@@ -105,9 +118,26 @@ func newSubkeys(k Key) subkeys {
 
 // Issue seals up. It fails only if up breaks one of the limits.
 func (h *HMAC) Issue(_ context.Context, up Upload) (string, error) {
-	fields, err := encodeFields(up)
+	token, err := h.seal(tokens, up)
 	if err != nil {
 		return "", err
+	}
+	return encoding.EncodeToString(token), nil
+}
+
+// purpose is what something is sealed for. What was sealed for one is not taken for another.
+type purpose struct {
+	label string
+	state int // bytes of a state, at most
+}
+
+var tokens = purpose{labelMAC, MaxState}
+
+// seal gives the bytes of a token.
+func (h *HMAC) seal(p purpose, up Upload) ([]byte, error) {
+	fields, err := encodeFields(up, p.state)
+	if err != nil {
+		return nil, err
 	}
 	k := h.keys[0]
 	token := make([]byte, headSize, headSize+len(fields)+tagSize)
@@ -117,8 +147,7 @@ func (h *HMAC) Issue(_ context.Context, up Upload) (string, error) {
 	h.nonce(nonce)
 	token = append(token, fields...)
 	cipher.NewCTR(k.encrypt, nonce).XORKeyStream(token[headSize:], token[headSize:])
-	token = append(token, k.tag(up.Repository, token)...)
-	return encoding.EncodeToString(token), nil
+	return append(token, k.tag(p, up.Repository, token)...), nil
 }
 
 // Open verifies and reads a token. Its only error is ErrUnknown.
@@ -128,19 +157,27 @@ func (h *HMAC) Open(_ context.Context, repository, token string) (Upload, error)
 		return Upload{}, ErrUnknown
 	}
 	raw, err := encoding.DecodeString(token)
-	if err != nil || len(raw) < headSize+fixedFields+tagSize {
+	if err != nil {
+		return Upload{}, ErrUnknown
+	}
+	return h.unseal(tokens, repository, raw)
+}
+
+// unseal is the inverse of seal. Its only error is ErrUnknown.
+func (h *HMAC) unseal(p purpose, repository string, raw []byte) (Upload, error) {
+	if len(raw) < headSize+fixedFields+tagSize {
 		return Upload{}, ErrUnknown
 	}
 	sealed, tag := raw[:len(raw)-tagSize], raw[len(raw)-tagSize:]
 	k, known := h.pick(sealed[1 : 1+len(KeyID{})])
-	genuine := subtle.ConstantTimeCompare(k.tag(repository, sealed), tag)
+	genuine := subtle.ConstantTimeCompare(k.tag(p, repository, sealed), tag)
 	if genuine&known != 1 {
 		return Upload{}, ErrUnknown
 	}
 	// From here on it is ours.
 	fields := make([]byte, len(sealed)-headSize)
 	cipher.NewCTR(k.encrypt, sealed[headSize-nonceSize:headSize]).XORKeyStream(fields, sealed[headSize:])
-	up, ok := decodeFields(fields)
+	up, ok := decodeFields(fields, p.state)
 	if sealed[0] != version || !ok || !h.clock().Before(up.Expires) {
 		return Upload{}, ErrUnknown
 	}
@@ -160,10 +197,10 @@ func (h *HMAC) pick(id []byte) (k *subkeys, known int) {
 	return candidates[known], known
 }
 
-// tag authenticates a sealed token for a repository.
-func (k *subkeys) tag(repository string, sealed []byte) []byte {
+// tag authenticates what was sealed for a purpose and a repository.
+func (k *subkeys) tag(p purpose, repository string, sealed []byte) []byte {
 	mac := hmac.New(sha256.New, k.mac)
-	for _, part := range [][]byte{[]byte(labelMAC), []byte(repository), sealed} {
+	for _, part := range [][]byte{[]byte(p.label), []byte(repository), sealed} {
 		mac.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
 		mac.Write(part)
 	}

@@ -9,6 +9,7 @@ import (
 const (
 	labelID      = "registryd key id"
 	labelMAC     = "registryd upload token 1: authentication"
+	labelPoint   = "registryd upload point 1: authentication"
 	labelEncrypt = "registryd upload token 1: encryption"
 )
 

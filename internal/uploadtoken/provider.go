@@ -37,7 +37,7 @@ type Claim interface {
 	// Point is what the token holds.
 	Point() Upload
 
-	// Newest is the newest point that is known; Point if none is newer.
+	// Newest is the newest point that is known; Point if none is newer. It is Abandoned if the request that was at the upload before died at it.
 	Newest() Upload
 
 	// Lost is closed when another request has taken the upload over, or it was cancelled. It may be nil.
@@ -49,7 +49,7 @@ type Claim interface {
 	// Reached tells of a durable point on the way. It does not block.
 	Reached(up Upload)
 
-	// Release ends the claim. up is where the upload stands now; over says that it came to its end.
+	// Release ends the claim. up is where the upload stands now, the Point if nothing came of the request; over says that it came to its end.
 	Release(ctx context.Context, up Upload, over bool)
 }
 
@@ -65,4 +65,7 @@ type Upload struct {
 
 	// Current says that there is no newer point of the upload that anybody was told of. It is not sealed.
 	Current bool
+
+	// Abandoned says that the request that was at the upload last died: the store may hold a newer checkpoint than anybody was told of. It is not sealed.
+	Abandoned bool
 }

@@ -57,7 +57,7 @@ func TestBudgetManifestPut(t *testing.T) {
 	}
 }
 
-// TestBudgetReads asks nodes that know nothing. The columns of the table for what is cached come with the caches.
+// TestBudgetReads asks nodes that know nothing; what nodes remember is in TestBudgetWarm.
 func TestBudgetReads(t *testing.T) {
 	t.Parallel()
 	m := newMetered(t)

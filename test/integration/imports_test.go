@@ -36,6 +36,8 @@ var borders = []struct {
 	{"internal/uploadtoken", nil, []string{"net/http"}, "a token carries a state that it does not understand"},
 	{"internal/server", []string{"internal/requestid"}, nil, "it serves any handler: what a request is about is the api's business"},
 	{"internal/metrics", []string{"internal/api", "internal/drivers"}, nil, "it measures at the edges: requests and calls of drivers"},
+	{"internal/cluster", []string{"internal/storage"}, []string{"go.uber.org/zap"}, "it tells people which nodes there are; no other package of ours knows of it"},
+	{"internal/facts", []string{"internal/redisconn", "internal/storage"}, []string{"net/http"}, "it remembers in Redis what storage asks for, and knows not what it means"},
 	{"internal/events", []string{"internal/storage", "internal/reference"}, nil, "it delivers what storage has written down"},
 }
 

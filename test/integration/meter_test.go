@@ -163,18 +163,29 @@ func newMetered(t *testing.T) *metered {
 }
 
 // node is one that knows nothing yet.
-func (m *metered) node() *registry {
+func (m *metered) node(settings ...setting) *registry {
 	m.Helper()
-	return start(m.T, openS3(m.T, m.bucket, s3.Options{Transport: m.drivers.wrap}))
+	return start(m.T, openS3(m.T, m.bucket, s3.Options{Transport: m.drivers.wrap}), settings...)
 }
 
 // costs does something, and fails when that takes more requests than it may. A request that had to be sent again is not held against it.
 func (m *metered) costs(what string, atMost int, do func()) tally {
 	m.Helper()
+	got, wire := m.measure(do)
+	m.judge(what, atMost, got, wire)
+	return got
+}
+
+// measure does something, and gives what it took.
+func (m *metered) measure(do func()) (drivers, wire tally) {
 	m.drivers.reset()
 	m.wire.reset()
 	do()
-	got, wire := m.drivers.reset(), m.wire.reset()
+	return m.drivers.reset(), m.wire.reset()
+}
+
+func (m *metered) judge(what string, atMost int, got, wire tally) {
+	m.Helper()
 	m.Logf("%s: at most %d: %s", what, atMost, got)
 	if n := got.requests() - got.retries; n > atMost {
 		m.Errorf("%s: %d requests, more than %d", what, n, atMost)
@@ -185,5 +196,4 @@ func (m *metered) costs(what string, atMost int, do func()) tally {
 	if got.copies > 0 || wire.copies > 0 {
 		m.Errorf("%s: %d requests had the store copy an object", what, wire.copies)
 	}
-	return got
 }

@@ -10,7 +10,7 @@ import (
 
 // TestPatchCutOff loses its client in the middle of a chunk. What came is kept, and any Location of the upload leads to it.
 func TestPatchCutOff(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		for _, size := range []int{100, 300_000} {
 			for _, framing := range []string{"length", "chunked"} {
 				r.run(fmt.Sprintf("%d bytes by %s", size, framing), func(r *registry) {
@@ -40,7 +40,7 @@ func TestPatchCutOff(t *testing.T) {
 
 // TestPatchCutOffThenRange is a client that knows how far it came, and goes on from there with the Location it has.
 func TestPatchCutOffThenRange(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		content := noise(1000, 1)
 		location := r.begin("a")
 		r.raw(head("PATCH", location, "Content-Length: 1000"), content[:600]).want(http.StatusBadRequest)
@@ -52,7 +52,7 @@ func TestPatchCutOffThenRange(t *testing.T) {
 
 // TestPutCutOff loses its client in the middle of the last body. There is no blob then, and the upload can be closed with the whole of it.
 func TestPutCutOff(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		for _, size := range []int{100, 300_000} {
 			r.run(fmt.Sprint(size), func(r *registry) {
 				content := noise(size, uint64(size))
@@ -76,7 +76,7 @@ func TestPutCutOff(t *testing.T) {
 
 // TestPostCutOff loses its client in the middle of a blob in one request.
 func TestPostCutOff(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		for _, size := range []int{100, 300_000} {
 			content := noise(size, 1)
 			r.untouched(func() {
@@ -90,7 +90,7 @@ func TestPostCutOff(t *testing.T) {
 
 // TestManifestCutOff stores nothing of a manifest that stops early.
 func TestManifestCutOff(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		content := r.newImage("a", "cut off")
 		r.untouched(func() {
 			for _, ref := range []string{"tag", sha256(content).String()} {

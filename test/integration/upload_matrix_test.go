@@ -60,7 +60,7 @@ func chunks(size int, lastWithPut bool) func(*registry, string, []byte) *answer 
 var matrixSizes = []int{0, 1, 64*kib - 1, 64 * kib, 64*kib + 1, mib, 16*mib - 1, 16*mib + 1}
 
 func TestUploadMatrix(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		all := noise(16*mib+1, 1)
 		for i, p := range pushers {
 			for j, size := range matrixSizes {
@@ -79,7 +79,7 @@ func TestUploadMatrix(t *testing.T) {
 
 // TestUploadOneByteChunks is the worst that a client can do.
 func TestUploadOneByteChunks(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		content := noise(70, 1)
 		chunks(1, false)(r, "a", content).want(http.StatusCreated)
 		r.holds("a", sha256(content), content)
@@ -88,7 +88,7 @@ func TestUploadOneByteChunks(t *testing.T) {
 
 // TestUploadBeyondCheckpoint is large enough for a checkpoint within one request, and goes on behind it.
 func TestUploadBeyondCheckpoint(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		content := noise(70*mib, 1)
 		location := r.begin("a")
 		first := r.do("PATCH", location, streamed(content[:66*mib])).want(http.StatusAccepted).has("Range", fmt.Sprintf("0-%d", 66*mib-1)).location()

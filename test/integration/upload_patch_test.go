@@ -9,7 +9,7 @@ import (
 
 // TestPatch adds chunks to an upload (end-5), each in one of the ways that clients have.
 func TestPatch(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		content := noise(300_000, 1)
 		for _, c := range []struct {
 			name string
@@ -48,7 +48,7 @@ func TestPatch(t *testing.T) {
 
 // TestPatchOutOfOrder is answered with where the upload really stands, and goes on from there.
 func TestPatchOutOfOrder(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		content := []byte("0123456789")
 		first := r.begin("a")
 		second := r.do("PATCH", first, body(content[:5]), contentRange("0-4")).want(http.StatusAccepted).location()
@@ -82,7 +82,7 @@ func TestPatchOutOfOrder(t *testing.T) {
 
 // TestPatchEmpty: some clients begin with a chunk of nothing.
 func TestPatchEmpty(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		for name, empty := range map[string]option{
 			"no body": func(*http.Request) {}, "length zero": body(""), "chunked": streamed(nil), "with a range": contentRange("0-0"),
 		} {
@@ -106,7 +106,7 @@ func TestPatchEmpty(t *testing.T) {
 }
 
 func TestPatchRefused(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		content := []byte("0123456789")
 		for _, c := range []struct {
 			name    string
@@ -138,7 +138,7 @@ func TestPatchRefused(t *testing.T) {
 
 // TestPatchNothing streams nothing of what its Content-Range says.
 func TestPatchNothing(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		for method, code := range map[string]string{"PATCH": "BLOB_UPLOAD_INVALID", "PUT": "SIZE_INVALID"} {
 			location := r.begin("a")
 			r.untouched(func() {
@@ -150,7 +150,7 @@ func TestPatchNothing(t *testing.T) {
 
 // TestPatchShort streams less than its Content-Range says: what came is kept, and the client is told how much that is.
 func TestPatchShort(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		content := noise(200_000, 1)
 		location := r.begin("a")
 		r.do("PATCH", location, streamed(content[:150_000]), contentRange("0-199999")).fails(http.StatusBadRequest, "BLOB_UPLOAD_INVALID")

@@ -8,7 +8,7 @@ import (
 
 // TestPost begins uploads.
 func TestPost(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		for _, path := range []string{"/v2/some/name/blobs/uploads/", "/v2/some/name/blobs/uploads"} {
 			r.untouched(func() {
 				a := r.do("POST", path).want(http.StatusAccepted).has("Range", "0-0").has("Content-Length", "0")
@@ -29,7 +29,7 @@ func TestPost(t *testing.T) {
 
 // TestPostDigest stores a whole blob by one POST (end-4b).
 func TestPostDigest(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		for name, content := range map[string][]byte{"empty": nil, "small": []byte("small"), "large": noise(200_000, 1)} {
 			for _, d := range []string{sha256(content).String(), sha512(content).String()} {
 				for how, option := range map[string]option{"length": body(content), "chunked": streamed(content)} {
@@ -46,7 +46,7 @@ func TestPostDigest(t *testing.T) {
 }
 
 func TestPostRefused(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		content := []byte("content")
 		good, other := sha256(content).String(), sha256([]byte("other")).String()
 		for _, c := range []struct {
@@ -77,7 +77,7 @@ func TestPostRefused(t *testing.T) {
 
 // TestMount gives a repository what another one has (end-11).
 func TestMount(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		content := []byte("shared")
 		d := r.pushBlob("from/here", content)
 		long := noise(100_000, 1)

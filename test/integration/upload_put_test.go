@@ -10,7 +10,7 @@ import (
 
 // TestPut closes an upload (end-6), with a last body and without, under either algorithm, whatever algorithm the upload was begun with.
 func TestPut(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		for _, begun := range []string{"", "digest-algorithm=sha256", "digest-algorithm=sha512"} {
 			for _, closed := range []digest.Algorithm{digest.SHA256, digest.SHA512} {
 				for _, split := range []int{0, 1, 70_000, 140_000} {
@@ -41,7 +41,7 @@ func TestPut(t *testing.T) {
 
 // TestPutDigestInvalid leaves the upload as it stood.
 func TestPutDigestInvalid(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		for _, size := range []int{10, 200_000} {
 			for _, split := range []int{0, size / 2, size} {
 				r.run(fmt.Sprintf("%d of %d bytes before", split, size), func(r *registry) {
@@ -77,7 +77,7 @@ func TestPutDigestInvalid(t *testing.T) {
 
 // TestPutKnown pushes what is there already, in the same repository and in another one: nothing is stored twice.
 func TestPutKnown(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		for _, content := range [][]byte{[]byte("small"), noise(200_000, 1)} {
 			r.pushBlob("a", content)
 			before := len(r.keys())
@@ -99,7 +99,7 @@ func TestPutKnown(t *testing.T) {
 // TestPutBothAlgorithms closes one upload twice. Each blob must stay whatever becomes of the other: bytes that two digests share are bytes that
 // either may take along.
 func TestPutBothAlgorithms(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		content := noise(200_000, 1)
 		r.pushBlob("known", content)
 		location := r.do("PATCH", r.begin("a"), body(content)).want(http.StatusAccepted).location()

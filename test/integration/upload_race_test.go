@@ -30,7 +30,7 @@ func (r *registry) rounds(n int) int {
 
 // TestTwoPatchesAtOnce goes on from one token in two ways at once. Any of them may win, both may: but what is served under a digest has that digest.
 func TestTwoPatchesAtOnce(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		for round := range r.rounds(100) {
 			var before []byte
 			location := r.begin("a")
@@ -92,7 +92,7 @@ func (r *registry) finishes(location string, content []byte, from int) bool {
 
 // TestTwoPutsAtOnce closes one upload twice at the same time, with and without a last body.
 func TestTwoPutsAtOnce(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		for round := range r.rounds(40) {
 			size := []int{1000, 150_000}[round%2]
 			content := noise(size, uint64(round))
@@ -130,7 +130,7 @@ func TestTwoPutsAtOnce(t *testing.T) {
 
 // TestSamePushAtOnce pushes one blob from many clients at once, to several repositories, under two digests.
 func TestSamePushAtOnce(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		content := noise(150_000, 1)
 		var all []func()
 		for i := range 8 {

@@ -7,7 +7,7 @@ import (
 
 // TestStatus asks where an upload stands (end-13), and goes on with the Location it is given.
 func TestStatus(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		first := r.begin("a")
 		r.do("GET", first).want(http.StatusNoContent).has("Range", "0-0")
 		second := r.do("PATCH", first, body("0123")).want(http.StatusAccepted).location()
@@ -27,7 +27,7 @@ func TestStatus(t *testing.T) {
 
 // TestCancel drops an upload (end-14). From then on nobody knows it.
 func TestCancel(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		for name, size := range map[string]int{"fresh": 0, "small": 10, "large": 200_000} {
 			r.run(name, func(r *registry) {
 				content := noise(size, 1)
@@ -55,7 +55,7 @@ func TestCancel(t *testing.T) {
 
 // TestCancelLeavesOthers: what another upload has made of the same content stays.
 func TestCancelLeavesOthers(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		content := noise(100_000, 1)
 		one := r.do("PATCH", r.begin("a"), body(content)).want(http.StatusAccepted).location()
 		two := r.do("PATCH", r.begin("a"), body(content)).want(http.StatusAccepted).location()

@@ -13,7 +13,7 @@ import (
 
 // TestToken refuses every Location that is not one of its own, with every method, in one and the same way.
 func TestToken(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		location := r.do("PATCH", r.begin("mine"), body("some bytes")).want(http.StatusAccepted).location()
 		token := location[strings.LastIndexByte(location, '/')+1:]
 		stranger, err := uploadtoken.NewHMAC([]uploadtoken.Key{uploadtoken.KeyFromSecret("another secret")}, nil)
@@ -61,7 +61,7 @@ func codesFor(method, code string) []string {
 // TestTokenExpires ends an upload that took too long.
 func TestTokenExpires(t *testing.T) {
 	now := time.Now()
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		location := r.do("PATCH", r.begin("a"), body("some bytes")).want(http.StatusAccepted).location()
 		r.do("GET", location).want(http.StatusNoContent)
 		later := r.beside(func(s *setup) { s.storage.Now = func() time.Time { return now.Add(13 * time.Hour) } })
@@ -89,9 +89,20 @@ func unpad(s drivers.Session) drivers.Session {
 }
 
 func (d longStates) Append(ctx context.Context, s drivers.Session, fresh string, src drivers.Source, saved func(drivers.Session) error) (drivers.Session, error) {
+	if watcher, ok := src.(drivers.Watcher); ok {
+		src = paddedSource{src, watcher}
+	}
 	next, err := d.Driver.Append(ctx, unpad(s), fresh, src, func(s drivers.Session) error { return saved(pad(s)) })
 	return pad(next), err
 }
+
+// paddedSource pads what it is told of.
+type paddedSource struct {
+	drivers.Source
+	watcher drivers.Watcher
+}
+
+func (p paddedSource) Reached(s drivers.Session) { p.watcher.Reached(pad(s)) }
 
 func (d longStates) Commit(ctx context.Context, s drivers.Session) (drivers.Info, error) {
 	return d.Driver.Commit(ctx, unpad(s))
@@ -103,7 +114,7 @@ func (d longStates) Abort(ctx context.Context, s drivers.Session) error {
 
 // TestLongStates uploads to a store whose sessions are too long for a token.
 func TestLongStates(t *testing.T) {
-	each(t, func(r *registry) {
+	carried(t, func(r *registry) {
 		content := noise(300_000, 1)
 		first := r.do("PATCH", r.begin("a"), body(content[:100_000])).want(http.StatusAccepted).location()
 		if len(first) > 1100 {

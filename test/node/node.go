@@ -4,14 +4,9 @@ package node
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,17 +15,6 @@ import (
 
 // startTime is how long a node may take to be ready.
 const startTime = 30 * time.Second
-
-// Build makes a registryd as it is released, without the race detector, in dir.
-func Build(ctx context.Context, dir string) (program string, err error) {
-	program = filepath.Join(dir, "registryd")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", program, "github.com/registryd/registryd/cmd/registryd")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build registryd: %w\n%s", err, out)
-	}
-	return program, nil
-}
 
 // Node is a registryd that serves.
 type Node struct {
@@ -107,30 +91,4 @@ func (n *Node) Log() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.log.String()
-}
-
-// Kill sends SIGKILL and waits for the end.
-func (n *Node) Kill() {
-	n.once.Do(func() { _ = n.cmd.Process.Kill() })
-	<-n.done
-}
-
-// PeakMemory is the most memory that the process ever had resident, in bytes: VmHWM of proc(5).
-func (n *Node) PeakMemory() (int64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", n.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
-			return kib << 10, err
-		}
-	}
-	return 0, fmt.Errorf("no VmHWM in %q", status)
-}
-
-// ForgetPeak lets PeakMemory begin anew at what is resident now: clear_refs of proc(5).
-func (n *Node) ForgetPeak() error {
-	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", n.cmd.Process.Pid), []byte("5"), 0)
 }

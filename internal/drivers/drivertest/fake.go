@@ -22,8 +22,9 @@ import (
 // Its ETags depend on content alone, as those of S3 do: a record that is changed from A to B and back has its first ETag again, unless
 // there is a nonce in it. Its pages are small.
 type Fake struct {
-	DefaultPage int // size of a page where no Limit is given
-	MaxPage     int // size of a page whatever the Limit
+	DefaultPage int   // size of a page where no Limit is given
+	MaxPage     int   // size of a page whatever the Limit
+	PartSize    int64 // an Append stores and tells of so many bytes at a time, of which SaveInterval is a multiple
 
 	t testing.TB
 
@@ -51,7 +52,7 @@ type object struct {
 // NewFake gives an empty store that reports misuse to t.
 func NewFake(t testing.TB) *Fake {
 	return &Fake{
-		DefaultPage: 5, MaxPage: 1000,
+		DefaultPage: 5, MaxPage: 1000, PartSize: drivers.SaveInterval,
 		t:       t,
 		objects: make(map[string]object), folders: make(map[string]int), written: make(map[string]bool), fresh: make(map[string]bool), etags: make(map[string]bool),
 		lines: make(map[string]*fakeLine), readers: make(map[*fakeReader]bool), counts: make(Counts),

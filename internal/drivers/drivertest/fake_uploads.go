@@ -27,13 +27,14 @@ type fakeAppend struct {
 
 	at     drivers.Session // the end of what is durable
 	last   drivers.Session // what the caller knows of it
+	told   drivers.Session // what it was told of, if that is more
 	line   *fakeLine
 	made   bool
 	handed bool
 	tail   chunks // read, and not durable yet
 }
 
-// Append stores what it reads every SaveInterval and at the end.
+// Append stores what it reads every PartSize and at the end.
 func (f *Fake) Append(ctx context.Context, s drivers.Session, fresh string, src drivers.Source, saved func(drivers.Session) error) (drivers.Session, error) {
 	a, err := f.begin(ctx, s, fresh, src)
 	if err != nil {
@@ -41,7 +42,7 @@ func (f *Fake) Append(ctx context.Context, s drivers.Session, fresh string, src 
 	}
 	defer a.release()
 	buf := make([]byte, 256<<10)
-	for off, next := s.Offset, s.Offset+drivers.SaveInterval; ; {
+	for off, next, save := s.Offset, s.Offset+f.PartSize, s.Offset+drivers.SaveInterval; ; {
 		if err := ctx.Err(); err != nil {
 			return a.fail(err)
 		}
@@ -59,13 +60,18 @@ func (f *Fake) Append(ctx context.Context, s drivers.Session, fresh string, src 
 		case err != nil:
 			return a.end(err)
 		case off == next:
-			next += drivers.SaveInterval
+			next += f.PartSize
 			if a.at, err = a.flush(); err != nil {
 				return a.fail(err)
 			}
-			if saved == nil {
+			if w, ok := src.(drivers.Watcher); ok {
+				a.told = a.at
+				w.Reached(a.at)
+			}
+			if off < save || saved == nil {
 				continue
 			}
+			save += drivers.SaveInterval
 			a.last, a.handed = a.at, true
 			if err := saved(a.at); err != nil {
 				return a.fail(err)
@@ -125,10 +131,10 @@ func (a *fakeAppend) fail(err error) (drivers.Session, error) {
 	defer a.f.mu.Unlock()
 	switch {
 	case a.line == nil || a.line.owner != a:
-	case a.made && !a.handed:
+	case a.made && !a.handed && a.told.Key == "":
 		delete(a.f.lines, a.fresh)
 	default:
-		a.line.data = a.line.data.cut(0, a.last.Offset)
+		a.line.data = a.line.data.cut(0, max(a.last.Offset, a.told.Offset))
 	}
 	return a.last, err
 }

@@ -33,6 +33,7 @@ var mutants = map[string]struct {
 	}, "forks/two_go_on_from_one_session,_one_after_the_other"},
 	"commits once":         {func(d drivers.Driver) drivers.Driver { return &once{Driver: d} }, "uploads/sizes_and_steps"},
 	"gives its own errors": {func(d drivers.Driver) drivers.Driver { return curt{d} }, "faults/put"},
+	"tells of more than it stored": {func(d drivers.Driver) drivers.Driver { return boastful{d} }, "uploads/a_source_that_watches_is_told_of_good_sessions"},
 	"deletes any key":      {func(d drivers.Driver) drivers.Driver { return sloppy{d} }, "keys/invalid_keys"},
 }
 
@@ -161,6 +162,27 @@ func (d curt) Put(ctx context.Context, key string, body io.ReadSeeker, cond driv
 		err = errors.New("internal error")
 	}
 	return info, err
+}
+
+// boastful tells of a session as soon as the next part is read.
+type boastful struct{ drivers.Driver }
+
+func (d boastful) Append(ctx context.Context, s drivers.Session, fresh string, src drivers.Source, saved func(drivers.Session) error) (drivers.Session, error) {
+	if w, ok := src.(drivers.Watcher); ok {
+		src = boasting{src, w}
+	}
+	return d.Driver.Append(ctx, s, fresh, src, saved)
+}
+
+type boasting struct {
+	drivers.Source
+	watcher drivers.Watcher
+}
+
+func (b boasting) Reached(s drivers.Session) {
+	s.Offset++
+	s.Mark, _ = b.Mark()
+	b.watcher.Reached(s)
 }
 
 // sloppy does not look at the keys it is to delete.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/registryd/registryd/internal/drivers"
 )
@@ -136,6 +137,7 @@ var uploadTests = []test{
 		k.wantAbsent(s.Key)
 	}},
 	{"a large upload", large},
+	{"a source that watches is told of good sessions", watched},
 	{"what was dropped does not come back as something else", dropped},
 }
 
@@ -177,6 +179,58 @@ func large(k *kit) {
 	k.commit(fork, other.want())
 	k.must(k.d.Delete(k.Context(), fork.Key))
 	k.commit(end, content(1, size))
+}
+
+// watching is a Source that is told how far Append came.
+type watching struct {
+	stream
+	mu   sync.Mutex // held while Reached or saved runs
+	told []drivers.Session
+}
+
+func (w *watching) Reached(s drivers.Session) {
+	if !w.mu.TryLock() {
+		panic("Reached is called while it is, or while saved is")
+	}
+	defer w.mu.Unlock()
+	w.told = append(w.told, s)
+}
+
+// watched goes on from sessions that a driver told of, if it tells of any, after the Append has ended, and after one has failed.
+func watched(k *kit) {
+	const size = 90 << 20
+	src := &watching{stream: stream{id: 1, to: size}}
+	end, err := k.d.Append(k.Context(), drivers.Session{}, "up/watched", src, func(drivers.Session) error {
+		if !src.mu.TryLock() {
+			return errors.New("saved is called while Reached is")
+		}
+		defer src.mu.Unlock()
+		return nil
+	})
+	k.must(err)
+	k.isAt(end, 1, size)
+	var last int64
+	for _, s := range src.told {
+		if s.Offset <= last || s.Offset > size {
+			k.Errorf("told of offset %d after %d", s.Offset, last)
+		}
+		k.isAt(s, 1, s.Offset)
+		last = s.Offset
+	}
+
+	stop := errors.New("stop")
+	other := &watching{stream: stream{id: 1, from: 1000, to: 1 << 50}}
+	start := k.append(drivers.Session{}, "up/1", 1, 1000)
+	_, err = k.d.Append(k.Context(), start, "up/2", other, func(drivers.Session) error { return stop })
+	k.wantErr("append", err, stop)
+	k.reopen()
+	for i, from := range [][]drivers.Session{src.told, other.told} {
+		if len(from) == 0 {
+			continue
+		}
+		s := k.appendAs(from[0], fmt.Sprintf("up/on%d", i), 2, 1000)
+		k.commit(s, forked(from[0].Offset, 2, 1000)())
+	}
 }
 
 // dropped discards an append of which some was saved, and appends other bytes in its place.

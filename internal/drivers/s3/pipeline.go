@@ -17,6 +17,7 @@ type pipeline struct {
 	a      *appender
 	cancel context.CancelFunc
 	saved  func(drivers.Session) error
+	watch  drivers.Watcher // may be nil
 
 	mu       sync.Mutex
 	moved    *sync.Cond
@@ -49,6 +50,7 @@ func newPipeline(a *appender, cancel context.CancelFunc, saved func(drivers.Sess
 		a: a, cancel: cancel, saved: saved, last: a.from,
 		parts: slices.Clone(a.state.Parts), obsolete: slices.Clone(a.state.Obsolete), durable: a.from.Offset, mark: a.from.Mark,
 	}
+	p.watch, _ = a.src.(drivers.Watcher)
 	p.moved = sync.NewCond(&p.mu)
 	return p
 }
@@ -99,9 +101,13 @@ func (p *pipeline) stop(err error) (drivers.Session, error) {
 func (p *pipeline) pump() {
 	defer p.moved.Broadcast()
 	for p.err == nil {
+		before := len(p.queue)
 		for len(p.queue) > 0 && p.queue[0].done {
 			p.harvest(p.queue[0])
 			p.queue = p.queue[1:]
+		}
+		if p.watch != nil && len(p.queue) < before {
+			p.watch.Reached(p.session(p.durable, p.mark, tail{}, nil))
 		}
 		next := slices.IndexFunc(p.queue, func(it *item) bool { return !it.begun })
 		if next < 0 || p.running == inFlight {

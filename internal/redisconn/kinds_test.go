@@ -1,0 +1,214 @@
+//go:build stores
+
+package redisconn
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/registryd/registryd/internal/teststore"
+)
+
+func client(t *testing.T, addr string) *redis.Client {
+	t.Helper()
+	c := redis.NewClient(&redis.Options{Addr: addr})
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// TestUsers: what docs/configuration.md says a user must be allowed is enough.
+func TestUsers(t *testing.T) {
+	t.Parallel()
+	p := server(t)
+	admin := client(t, p.Addr)
+	for _, user := range []string{"registryd on >secret ~* +@all -@admin -@dangerous +info", "guest on >guest ~* +@all -@scripting", "default off"} {
+		args := []any{"ACL", "SETUSER"}
+		for _, rule := range strings.Fields(user) {
+			args = append(args, rule)
+		}
+		if err := admin.Do(t.Context(), args...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, _ := open(t, Config{Addrs: []string{p.Addr}, Username: "registryd", Password: "secret", DB: 3})
+	works(t, c, time.Second)
+	eventually(t, "it is trusted", 3*time.Second, c.Trusted)
+	for _, tt := range []struct{ name, user, password, says string }{
+		{"no password", "", "", "redis.password"},
+		{"a wrong one", "registryd", "wrong", "redis.password"},
+		{"too few rights", "guest", "guest", "docs/configuration.md"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c, logs := open(t, Config{Addrs: []string{p.Addr}, Username: tt.user, Password: tt.password})
+			eventually(t, "it is away", 3*time.Second, func() bool { return !c.Up() })
+			eventually(t, "it says why", time.Second, func() bool { return logs.Len() == 1 })
+			if message := logs.All()[0].Message; !strings.Contains(message, tt.says) {
+				t.Errorf("the log says %q, want what to do: %q", message, tt.says)
+			}
+			if c.Trusted() {
+				t.Error("it is trusted")
+			}
+		})
+	}
+}
+
+// TestUnknownServers: where INFO is not permitted, each new connection may be to anybody.
+func TestUnknownServers(t *testing.T) {
+	t.Parallel()
+	p := server(t)
+	if err := client(t, p.Addr).Do(t.Context(), "ACL", "SETUSER", "registryd", "on", ">secret", "~*", "+@all", "-info").Err(); err != nil {
+		t.Fatal(err)
+	}
+	c, _ := open(t, Config{Addrs: []string{p.Addr}, Username: "registryd", Password: "secret"})
+	works(t, c, time.Second)
+	eventually(t, "it is trusted", 3*time.Second, c.Trusted)
+	err := c.Do(t.Context(), time.Second, func(ctx context.Context, client redis.UniversalClient) error {
+		return client.Ping(ctx).Err()
+	})
+	if err != nil || !c.Trusted() {
+		t.Errorf("an old connection: %v, trusted %v", err, c.Trusted())
+	}
+	err = c.Do(t.Context(), time.Second, func(ctx context.Context, client redis.UniversalClient) error {
+		for range 3 { // more than the watch and this test can have made so far
+			one := client.(*redis.Client).Conn()
+			defer one.Close()
+			if err := one.Ping(ctx).Err(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil || c.Trusted() {
+		t.Errorf("a new connection: %v, trusted %v", err, c.Trusted())
+	}
+}
+
+func TestReplica(t *testing.T) {
+	t.Parallel()
+	master := server(t)
+	host, port, _ := net.SplitHostPort(master.Addr)
+	replica := server(t, "--replicaof", host, port)
+	c, logs := open(t, Config{Addrs: []string{replica.Addr}})
+	eventually(t, "it is away", 3*time.Second, func() bool { return !c.Up() })
+	eventually(t, "it says why", time.Second, func() bool { return logs.Len() == 1 })
+	if err := client(t, replica.Addr).Do(t.Context(), "REPLICAOF", "NO", "ONE").Err(); err != nil {
+		t.Fatal(err)
+	}
+	works(t, c, 3*time.Second)
+	onceEach(t, logs, "name the master")
+}
+
+func TestSentinel(t *testing.T) {
+	t.Parallel()
+	first := server(t, "--repl-diskless-sync-delay", "0")
+	host, port, _ := net.SplitHostPort(first.Addr)
+	second := server(t, "--replicaof", host, port)
+	eventually(t, "the replica follows", 10*time.Second, func() bool {
+		info, err := client(t, second.Addr).Info(t.Context(), "replication").Result()
+		return err == nil && field(info, "master_link_status") == "up"
+	})
+	sentinel, err := teststore.StartSentinel("main", first.Addr, "--requirepass", "watch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(sentinel.Stop)
+	eyes := redis.NewSentinelClient(&redis.Options{Addr: sentinel.Addr, Password: "watch"})
+	defer eyes.Close()
+	eventually(t, "the Sentinel knows the replica", 15*time.Second, func() bool {
+		replicas, err := eyes.Replicas(t.Context(), "main").Result()
+		return err == nil && len(replicas) == 1 && replicas[0]["master-link-status"] == "ok"
+	})
+	c, logs := open(t, Config{Addrs: []string{sentinel.Addr}, MasterName: "main", SentinelPassword: "watch"})
+	works(t, c, time.Second)
+	eventually(t, "it is trusted", 3*time.Second, c.Trusted)
+
+	first.Stop()
+	goesAway(t, c)
+	works(t, c, 15*time.Second)
+	if c.Trusted() {
+		t.Error("a server that just took over is trusted")
+	}
+	if n, err := client(t, second.Addr).Exists(t.Context(), "works").Result(); n != 1 || err != nil {
+		t.Errorf("the value is not on the new master: %d, %v", n, err)
+	}
+	eventually(t, "it is trusted again", 3*time.Second, c.Trusted)
+	onceEach(t, logs, "Redis is away")
+}
+
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	nodes, err := teststore.StartRedisCluster()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, node := range nodes {
+		t.Cleanup(node.Stop)
+	}
+	c, logs := open(t, Config{Addrs: []string{nodes[0].Addr, nodes[1].Addr}})
+	works(t, c, time.Second)
+	err = c.Do(t.Context(), time.Second, func(ctx context.Context, client redis.UniversalClient) error {
+		p := client.Pipeline()
+		for i := range 100 {
+			p.Set(ctx, fmt.Sprint("key", i), i, time.Minute)
+		}
+		_, err := p.Exec(ctx)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := int64(0)
+	for _, node := range nodes {
+		n, err := client(t, node.Addr).DBSize(t.Context()).Result()
+		if err != nil || n == 0 {
+			t.Errorf("a node has %d keys, %v", n, err)
+		}
+		total += n
+	}
+	if total < 100 {
+		t.Errorf("the nodes have %d keys, want 100 at least", total)
+	}
+	eventually(t, "it is trusted", 3*time.Second, c.Trusted)
+	if err := c.Health(t.Context()); err != nil {
+		t.Error(err)
+	}
+
+	if err := nodes[2].Pause(); err != nil { // its slots are gone with it, and soon the whole Cluster
+		t.Fatal(err)
+	}
+	eventually(t, "it is away", 10*time.Second, func() bool { set(t, c, "works"); return !c.Up() })
+	if err := c.Health(t.Context()); err == nil {
+		t.Error("a Cluster that misses a node is well")
+	}
+	if err := nodes[2].Resume(); err != nil {
+		t.Fatal(err)
+	}
+	works(t, c, 10*time.Second)
+	if all := logs.All(); len(all) < 2 || all[len(all)-1].Message != "Redis answers again." {
+		t.Errorf("the log is %v", all)
+	}
+}
+
+// TestNew is what tests elsewhere use.
+func TestNew(t *testing.T) {
+	t.Parallel()
+	p := server(t)
+	c := New(redis.NewClient(&redis.Options{Addr: p.Addr}), Options{})
+	defer c.Close()
+	works(t, c, time.Second)
+	eventually(t, "it is trusted", 3*time.Second, c.Trusted)
+	if err := p.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	inTime(t, c, func() error { return set(t, c, "hung") })
+	if c.Up() {
+		t.Error("it is up though it hangs")
+	}
+}

@@ -1,0 +1,73 @@
+package storage
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	settleEvery = time.Second
+	settleBatch = 1000    // keys in one request
+	settleMost  = 100_000 // entries that wait; more are left to whoever walks the journal
+)
+
+// settled are journal entries of which nothing is left to be done. They are removed many at a time: what is lost with the process is found again.
+type settled struct {
+	mu  sync.Mutex
+	ids []string
+}
+
+// Settle forgets entries of the journal, soon. It costs no request of its own (see RunJournal).
+func (r *Registry) Settle(ids ...string) {
+	r.settled.mu.Lock()
+	defer r.settled.mu.Unlock()
+	if room := settleMost - len(r.settled.ids); len(ids) > room {
+		ids = ids[:max(room, 0)]
+	}
+	r.settled.ids = append(r.settled.ids, ids...)
+}
+
+// RunJournal removes settled entries, once a second, until ctx ends, and then those that are left.
+func (r *Registry) RunJournal(ctx context.Context) {
+	tick := time.NewTicker(settleEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			_ = r.FlushJournal(ctx) // what failed is tried again
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
+			defer cancel()
+			_ = r.FlushJournal(last)
+			return
+		}
+	}
+}
+
+// FlushJournal removes what is settled now.
+func (r *Registry) FlushJournal(ctx context.Context) error {
+	for {
+		batch := r.settled.take()
+		if len(batch) == 0 {
+			return nil
+		}
+		keys := make([]string, len(batch))
+		for i, id := range batch {
+			keys[i] = r.keys.entry(id)
+		}
+		if err := r.driver.Delete(ctx, keys...); err != nil {
+			r.Settle(batch...)
+			return err
+		}
+	}
+}
+
+func (s *settled) take() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := min(len(s.ids), settleBatch)
+	batch := s.ids[:n:n]
+	s.ids = s.ids[n:]
+	return batch
+}

@@ -1,0 +1,335 @@
+//go:build stores
+
+package integration_test
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/registryd/registryd/internal/drivers"
+	"github.com/registryd/registryd/internal/drivers/drivertest"
+	"github.com/registryd/registryd/internal/redisconn"
+	"github.com/registryd/registryd/internal/teststore"
+	"github.com/registryd/registryd/internal/uploadtoken"
+)
+
+func init() {
+	byRedis = func(t *testing.T) setting { return newTellers(t, teststore.Redis(t)).node() }
+}
+
+// tellers are nodes that tell each other of uploads through one Redis.
+type tellers struct {
+	*testing.T
+	addr      string
+	namespace string
+}
+
+func newTellers(t *testing.T, addr string) *tellers { return &tellers{t, addr, rand.Text()} }
+
+// node is the setting of one of them.
+func (c *tellers) node() setting {
+	s, _ := c.wire()
+	return s
+}
+
+// wire gives a node, and its way to Redis.
+func (c *tellers) wire() (setting, *wire) {
+	c.Helper()
+	conn, err := redisconn.Open(redisconn.Config{Addrs: []string{c.addr}}, redisconn.Options{})
+	if err != nil {
+		c.Fatal(err)
+	}
+	c.Cleanup(func() { _ = conn.Close() })
+	w := &wire{Conn: conn}
+	return func(s *setup) {
+		s.tokens = func(p uploadtoken.Provider) uploadtoken.Provider {
+			return uploadtoken.NewRedis(p.(*uploadtoken.HMAC), w, uploadtoken.RedisOptions{Namespace: c.namespace, Instance: "node"})
+		}
+	}, w
+}
+
+// wire is a way to Redis that can be cut.
+type wire struct {
+	*redisconn.Conn
+	cut atomic.Bool
+}
+
+func (w *wire) Do(ctx context.Context, budget time.Duration, fn func(context.Context, redis.UniversalClient) error) error {
+	if w.cut.Load() {
+		return redisconn.ErrAway
+	}
+	return w.Conn.Do(ctx, budget, fn)
+}
+
+// twoNodes are a store that stores 64 KiB at a time, and two nodes on it.
+func twoNodes(t *testing.T) (fake *drivertest.Fake, a, b *registry, wireOfA *wire) {
+	t.Helper()
+	cluster := newTellers(t, teststore.Redis(t))
+	fake = drivertest.NewFake(t)
+	fake.PartSize = 64 * kib
+	setA, wireOfA := cluster.wire()
+	return fake, start(t, fake, setA), start(t, fake, cluster.node()), wireOfA
+}
+
+// standing is a PATCH that stands still in the middle of its body.
+type standing struct {
+	more *io.PipeWriter
+	done chan *answer // nil if the request failed
+}
+
+// stand begins a PATCH and waits until what it sent is known to the other node, up to a whole number of parts.
+func stand(a, b *registry, location string, content []byte) *standing {
+	a.Helper()
+	out, in := io.Pipe()
+	s := &standing{more: in, done: make(chan *answer, 1)}
+	go func() {
+		got, err := a.try("PATCH", a.url+location, func(r *http.Request) { r.Body, r.ContentLength = out, -1 })
+		if err != nil {
+			a.Logf("the PATCH that stood still: %v", err)
+			got = nil
+		}
+		s.done <- got
+	}()
+	a.Cleanup(func() { _ = in.CloseWithError(io.ErrUnexpectedEOF) })
+	if _, err := in.Write(content); err != nil {
+		a.Fatal(err)
+	}
+	want := standsAt(len(content) / (64 * kib) * 64 * kib)
+	until(a.T, "the other node knows of "+want, 5*time.Second, func() bool {
+		return b.do("GET", b.url+location).want(http.StatusNoContent).header.Get("Range") == want
+	})
+	return s
+}
+
+// ends waits for the answer.
+func (s *standing) ends(t *testing.T, within time.Duration) *answer {
+	t.Helper()
+	select {
+	case a := <-s.done:
+		if a == nil {
+			t.Fatal("the PATCH that stood still has no answer")
+		}
+		return a
+	case <-time.After(within):
+		t.Fatalf("the PATCH that stood still goes on after %s", within)
+		return nil
+	}
+}
+
+func standsAt(n int) string { return fmt.Sprintf("0-%d", max(n-1, 0)) }
+
+func until(t *testing.T, what string, within time.Duration, cond func() bool) {
+	t.Helper()
+	deadline, tick := time.NewTimer(within), time.NewTicker(10*time.Millisecond)
+	defer deadline.Stop()
+	defer tick.Stop()
+	for !cond() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			t.Fatalf("not within %s: %s", within, what)
+		}
+	}
+}
+
+// TestSecondPatchIsRefused asks for an upload while another request is at it. It is told so before it has sent its body, and where the upload stands.
+func TestSecondPatchIsRefused(t *testing.T) {
+	t.Parallel()
+	_, a, b, _ := twoNodes(t)
+	content := noise(300_000, 1)
+	location := a.begin("a")
+	first := stand(a, b, location, content[:200_000])
+	for _, method := range []string{"PATCH", "PUT"} {
+		unread, sent := io.Pipe()
+		begun := time.Now()
+		got := b.do(method, closing(b.url+location, sha256(content)), func(r *http.Request) { r.Body, r.ContentLength = unread, 300_000 })
+		got.fails(http.StatusRequestedRangeNotSatisfiable, "RANGE_INVALID")
+		got.has("Range", standsAt(3*64*kib))
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("%s was refused after %s", method, took)
+		}
+		_ = sent.Close()
+		b.do("GET", b.url+got.location()).want(http.StatusNoContent).has("Range", standsAt(3*64*kib))
+	}
+	if _, err := first.more.Write(content[200_000:]); err != nil {
+		t.Fatal(err)
+	}
+	_ = first.more.Close()
+	end := first.ends(t, 5*time.Second).want(http.StatusAccepted).has("Range", standsAt(len(content))).location()
+	b.do("PUT", closing(b.url+end, sha256(content))).want(http.StatusCreated)
+	b.holds("a", sha256(content), content)
+	b.do("PUT", closing(b.url+end, sha256(content))).want(http.StatusCreated)
+	a.do("GET", a.url+end).fails(http.StatusNotFound, "BLOB_UPLOAD_UNKNOWN")
+}
+
+// TestCancelStopsOthers cancels at one node what another one is at.
+func TestCancelStopsOthers(t *testing.T) {
+	t.Parallel()
+	_, a, b, _ := twoNodes(t)
+	content := noise(300_000, 1)
+	location := a.begin("a")
+	first := stand(a, b, location, content[:200_000])
+	b.do("DELETE", b.url+location).want(http.StatusNoContent)
+	first.ends(t, 2*time.Second).fails(http.StatusNotFound, "BLOB_UPLOAD_UNKNOWN")
+	for _, r := range []*registry{a, b} {
+		for _, method := range []string{"GET", "PATCH", "PUT", "DELETE"} {
+			r.do(method, closing(r.url+location, sha256(content)), body(content)).fails(http.StatusNotFound, "BLOB_UPLOAD_UNKNOWN")
+		}
+	}
+}
+
+// TestTakeover goes on with an upload whose node is dead, for all that the others know. It wakes up when all is over.
+func TestTakeover(t *testing.T) {
+	t.Parallel()
+	_, a, b, wireOfA := twoNodes(t)
+	content := noise(300_000, 1)
+	location := a.begin("a")
+	first := stand(a, b, location, content[:200_000])
+	wireOfA.cut.Store(true)
+	from := 3 * 64 * kib
+	status := b.do("GET", b.url+location).want(http.StatusNoContent).has("Range", standsAt(from))
+	begun := time.Now()
+	second := b.do("PATCH", b.url+status.location(), body(content[from:250_000]), contentRange(fmt.Sprintf("%d-%d", from, 249_999))).want(http.StatusAccepted)
+	if took := time.Since(begun); took > 3*time.Second {
+		t.Errorf("it was taken over after %s", took)
+	}
+	wireOfA.cut.Store(false)
+	first.ends(t, 2*time.Second).fails(http.StatusRequestedRangeNotSatisfiable, "RANGE_INVALID")
+	last := a.do("GET", a.url+location).want(http.StatusNoContent).has("Range", standsAt(250_000))
+	a.do("PUT", closing(a.url+last.location(), sha256(content)), body(content[250_000:])).want(http.StatusCreated)
+	b.holds("a", sha256(content), content)
+	b.do("GET", b.url+second.location()).fails(http.StatusNotFound, "BLOB_UPLOAD_UNKNOWN")
+}
+
+// TestStatusCostsNoList asks where an upload stands when Redis knows.
+func TestStatusCostsNoList(t *testing.T) {
+	t.Parallel()
+	fake, a, b, _ := twoNodes(t)
+	content := noise(300_000, 1)
+	location := a.begin("a")
+	first := stand(a, b, location, content[:200_000])
+	costs := func(location, stands string) {
+		t.Helper()
+		fake.ResetCounts()
+		b.do("GET", b.url+location).want(http.StatusNoContent).has("Range", stands)
+		if counts := fake.Counts(); len(counts) > 0 {
+			t.Errorf("it took %v", counts)
+		}
+	}
+	costs(location, standsAt(3*64*kib))
+	_ = first.more.Close()
+	end := first.ends(t, 5*time.Second).want(http.StatusAccepted).location()
+	costs(location, standsAt(200_000))
+	costs(end, standsAt(200_000))
+	// Nor does a chunk that goes on there with the first Location.
+	fake.ResetCounts()
+	b.do("PATCH", b.url+location, body(content[200_000:]), contentRange("200000-299999")).want(http.StatusAccepted)
+	if n := fake.Counts()[drivertest.OpList]; n > 0 {
+		t.Errorf("it took %d LISTs", n)
+	}
+}
+
+// before calls do ahead of each request of a node's client.
+func (r *registry) before(do func()) {
+	next := r.client.Transport
+	r.client.Transport = roundTrip(func(req *http.Request) (*http.Response, error) {
+		do()
+		return next.RoundTrip(req)
+	})
+}
+
+// TestForgetfulRedis pushes while Redis loses everything between any two requests.
+func TestForgetfulRedis(t *testing.T) {
+	t.Parallel()
+	p := ownRedis(t)
+	cluster := newTellers(t, p.Addr)
+	r := start(t, drivertest.NewFake(t), cluster.node())
+	client := redis.NewClient(&redis.Options{Addr: p.Addr})
+	t.Cleanup(func() { _ = client.Close() })
+	r.before(func() {
+		if err := client.FlushAll(t.Context()).Err(); err != nil {
+			t.Error(err)
+		}
+	})
+	for i, push := range pushers {
+		r.run(push.name, func(r *registry) {
+			content := noise(mib+i, uint64(i))
+			push.push(r, "a", content).want(http.StatusCreated)
+			r.holds("a", sha256(content), content)
+		})
+	}
+}
+
+// TestRedisDies pushes while Redis is killed, at each request but the first in turn.
+func TestRedisDies(t *testing.T) {
+	t.Parallel()
+	p := ownRedis(t)
+	setting, wire := newTellers(t, p.Addr).wire()
+	r := start(t, drivertest.NewFake(t), setting)
+	dead, at, requests := false, 0, 0
+	r.before(func() {
+		if requests++; requests == at {
+			dead = true
+			p.Stop()
+		}
+	})
+	for i, push := range pushers {
+		for at = 2; ; at++ {
+			until(t, "Redis is there", 5*time.Second, wire.Up)
+			dead, requests = false, 0
+			content := noise(3*mib+i, uint64(100*i+at))
+			a := push.push(r, "a", content)
+			if a.status != http.StatusCreated {
+				t.Fatalf("%s, killed at request %d: %d %s", push.name, at, a.status, a.body)
+			}
+			r.holds("a", sha256(content), content)
+			if !dead {
+				break
+			}
+			if err := p.Restart(); err != nil {
+				t.Fatal(err)
+			}
+			if at > 5 {
+				break
+			}
+		}
+	}
+}
+
+func ownRedis(t *testing.T) *teststore.Process {
+	t.Helper()
+	p, err := teststore.StartRedis()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Stop)
+	return p
+}
+
+// TestBothProviders goes back and forth between nodes that tell each other of uploads and nodes that do not, as during a change of the setting.
+func TestBothProviders(t *testing.T) {
+	t.Parallel()
+	for _, s := range stores {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			var driver drivers.Driver = s.open(t)
+			nodes := []*registry{start(t, driver), start(t, driver, byRedis(t))}
+			content := noise(3*mib, 1)
+			location := nodes[0].begin("a")
+			for i := range 3 {
+				location = nodes[i%2].do("PATCH", nodes[i%2].url+location, body(content[i*mib:(i+1)*mib])).want(http.StatusAccepted).location()
+				nodes[1-i%2].do("GET", nodes[1-i%2].url+location).want(http.StatusNoContent).has("Range", standsAt((i+1)*mib))
+			}
+			nodes[1].do("PUT", closing(nodes[1].url+location, sha256(content))).want(http.StatusCreated)
+			nodes[0].holds("a", sha256(content), content)
+		})
+	}
+}
