@@ -20,7 +20,7 @@ func sayReady(log *zap.Logger, c config.Loaded, main, debug net.Listener, b buil
 		log.Warn("anyone who can reach this address can push, pull and delete: there is no authentication yet, so let only trusted networks through to it", zap.String("addr", c.HTTP.Addr))
 	}
 	if debug != nil && !config.Loopback(c.HTTP.Debug.Addr) {
-		log.Warn("anyone who can reach this address can read the metrics: let only trusted networks through to it", zap.String("debug", c.HTTP.Debug.Addr))
+		log.Warn("anyone who can reach this address can read the metrics and the state of the cluster: let only trusted networks through to it", zap.String("debug", c.HTTP.Debug.Addr))
 	}
 	name := pushName(c.HTTP.Host, main.Addr().String())
 	fields := []zap.Field{

@@ -5,18 +5,17 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"os"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
 	"github.com/registryd/registryd/internal/api"
+	"github.com/registryd/registryd/internal/cluster"
 	"github.com/registryd/registryd/internal/config"
 	"github.com/registryd/registryd/internal/metrics"
 	"github.com/registryd/registryd/internal/server"
 	"github.com/registryd/registryd/internal/storage"
-	"github.com/registryd/registryd/internal/uploadtoken"
 )
 
 func (a *app) serveCommand() *cobra.Command {
@@ -58,25 +57,30 @@ func (a *app) serve(ctx context.Context, c config.Loaded) (err error) {
 		return errors.Join(err, closeAll(main, debug))
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	if err := proveStore(ctx, store, c.Storage.Maintenance.ReadOnly.Enabled); err != nil {
-		return errors.Join(err, closeAll(main, debug))
-	}
-	tokens, err := tokenProvider(c.Config)
-	if err != nil {
+	readOnly := c.Storage.Maintenance.ReadOnly.Enabled
+	if err := proveStore(ctx, store, readOnly); err != nil {
 		return errors.Join(err, closeAll(main, debug))
 	}
 
 	reg := metrics.NewRegistry(b.version, b.revision)
 	driver := metrics.Driver(store, reg)
-	registry := storage.New(driver, storageOptions(c.Config))
-	if err := registry.Prepare(ctx); err != nil {
+	instance := cluster.NewInstance(hostname())
+	shared, err := a.openShared(ctx, c.Config, driver, instance, reg, log)
+	if err != nil {
 		return errors.Join(err, closeAll(main, debug))
 	}
+	defer func() { err = errors.Join(err, shared.Close()) }()
+	registry := shared.registry
+	metrics.Cache(reg, func() metrics.CacheStats { return metrics.CacheStats(registry.CacheStats()) })
+
+	uploads := &uploadCounter{Observer: observer{metrics.NewHTTP(reg)}}
+	view := clusterView(registry, driver.Ping, shared.redis)
 	srv := server.New(server.Options{
-		Handler:       api.New(registry, tokens, apiOptions(c.Config, log, observer{metrics.NewHTTP(reg)})),
+		Handler:       api.New(registry, shared.tokens, apiOptions(c.Config, instance, log, uploads)),
 		TLS:           tlsConfig,
 		Ping:          driver.Ping,
 		Log:           log,
+		Cluster:       cluster.Handler(view),
 		Metrics:       metricsHandler(c.HTTP.Debug.Prometheus.Enabled, promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg})),
 		MetricsPath:   c.HTTP.Debug.Prometheus.Path,
 		Grace:         c.HTTP.DrainTimeout,
@@ -85,29 +89,15 @@ func (a *app) serve(ctx context.Context, c config.Loaded) (err error) {
 		BodyTimeout:   c.HTTP.Timeouts.Body,
 	})
 	sayReady(log, c, main, debug, b)
-	stopImport := startImport(ctx, registry, c.Storage.Maintenance.ReadOnly.Enabled, log)
-	stopJanitor := startJanitor(ctx, registry, c.Storage.Maintenance.ReadOnly.Enabled, reg, log)
+	stopImport := startImport(ctx, registry, readOnly, log)
+	stopJanitor := startJanitor(ctx, registry, readOnly, reg, log)
+	stopAnnouncing := startAnnouncing(ctx, view, thisNode(instance, b.version, main, debug), uploads.count, readOnly, log)
 	err = srv.Serve(ctx, main, debug)
+	stopAnnouncing()
 	stopJanitor()
 	stopImport()
 	log.Info("registryd has stopped")
 	return err
-}
-
-// tokenProvider takes the secret that is set. A single node makes one and keeps it with its data; nodes that share a bucket must share it.
-func tokenProvider(c config.Config) (uploadtoken.Provider, error) {
-	text := string(c.HTTP.Secret.Reveal())
-	if text == "" && inBucket(c) {
-		return nil, errors.New("http.secret is not set; nodes that share a bucket need the same one, so set it to 32 random bytes, such as `openssl rand -hex 32` prints")
-	}
-	if text == "" {
-		kept, err := keptSecret(c.Storage.Filesystem.RootDirectory)
-		if err != nil {
-			return nil, err
-		}
-		text = kept
-	}
-	return uploadtoken.NewHMAC([]uploadtoken.Key{uploadtoken.KeyFromSecret(text)}, nil)
 }
 
 func storageOptions(c config.Config) storage.Options {
@@ -118,7 +108,12 @@ func storageOptions(c config.Config) storage.Options {
 			rule.Only = append(rule.Only, storage.Platform{OS: p.OS, Architecture: p.Architecture})
 		}
 	}
+	memory := int64(c.Cache.Memory)
+	if !c.Cache.Enabled {
+		memory = 0
+	}
 	return storage.Options{
+		CacheBytes: memory,
 		UploadTTL:  c.Uploads.TTL,
 		IndexRule:  rule,
 		DeletesOff: !c.Storage.Delete.Enabled,
@@ -126,11 +121,7 @@ func storageOptions(c config.Config) storage.Options {
 	}
 }
 
-func apiOptions(c config.Config, log *zap.Logger, observe api.Observer) api.Options {
-	instance, err := os.Hostname()
-	if err != nil {
-		instance = "unknown"
-	}
+func apiOptions(c config.Config, instance string, log *zap.Logger, observe api.Observer) api.Options {
 	opts := api.Options{
 		Log:         log,
 		Observe:     observe,

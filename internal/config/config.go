@@ -49,7 +49,7 @@ type TLS struct {
 
 // Debug is the second listener: health, readiness, metrics.
 type Debug struct {
-	Addr       string     `yaml:"addr" doc:"Where /healthz, /readyz and the metrics are served; empty turns it off."`
+	Addr       string     `yaml:"addr" doc:"Where /healthz, /readyz, /cluster and the metrics are served; empty turns it off."`
 	Prometheus Prometheus `yaml:"prometheus"`
 }
 

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,7 +25,7 @@ func (l *loader) validate(c Config) {
 		"is %q; write the scheme and name that clients use, such as https://registry.example.com", c.HTTP.Host)
 	l.check("http.secret", string(c.HTTP.Secret) != mask, "is the mask that config print shows; write the secret itself")
 	l.validateSecrets(c.HTTP)
-	l.check("http.debug.prometheus.path", strings.HasPrefix(c.HTTP.Debug.Prometheus.Path, "/") && c.HTTP.Debug.Prometheus.Path != "/healthz" && c.HTTP.Debug.Prometheus.Path != "/readyz",
+	l.check("http.debug.prometheus.path", strings.HasPrefix(c.HTTP.Debug.Prometheus.Path, "/") && !slices.Contains([]string{"/healthz", "/readyz", "/cluster"}, c.HTTP.Debug.Prometheus.Path),
 		"is %q; write a path of its own, such as /metrics", c.HTTP.Debug.Prometheus.Path)
 	l.check("http.tls.key", c.HTTP.TLS.Certificate == "" || c.HTTP.TLS.Key != "", "is missing beside http.tls.certificate; name the file of the private key")
 	l.check("http.tls.certificate", c.HTTP.TLS.Key == "" || c.HTTP.TLS.Certificate != "", "is missing beside http.tls.key; name the file of the certificate")

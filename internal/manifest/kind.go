@@ -48,7 +48,7 @@ func docker(k kind) kind {
 // (of the generic kind) or a blob: a descriptor alone does not tell.
 func Known(mediaType string) bool {
 	_, ok := kinds[mediaType]
-	return ok || mediaType == MediaTypeSchema1 || mediaType == MediaTypeSchema1Signed
+	return ok || isSchema1(mediaType)
 }
 
 // knownIgnoringCase gives the usual spelling of the media type of a known kind; by RFC 6838, case means nothing in one.

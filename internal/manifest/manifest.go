@@ -14,14 +14,21 @@ const (
 	MaxDepth       = 100    // objects and lists in one another
 )
 
-// Descriptor points to content. Those in a Manifest have a media type, a size of at least 0 and a digest of a supported algorithm.
+// UnknownSize is the size of the layers of a Docker schema 1 manifest, which gives none.
+const UnknownSize = -1
+
+// Descriptor points to content. Those in a Manifest have a media type, a digest of a supported algorithm and a size of at least 0, or UnknownSize if
+// the manifest is of Docker schema 1.
 type Descriptor = v1.Descriptor
 
-// Manifest is what the registry needs to know of a manifest. It is read-only.
+// Manifest is what the registry needs to know of a manifest of any kind. It is read-only.
 type Manifest struct {
 	MediaType    string            // under which it is stored and served, without parameters
 	ArtifactType string            // as the referrers API gives it: that of an image without one is the media type of its config
 	Annotations  map[string]string // nil if there are none
+
+	// Payload is what is hashed and stored: the content as it came, and for Docker schema 1 the very bytes that were signed.
+	Payload []byte
 
 	// Subject is what the manifest refers to, if anything. It need not exist.
 	Subject *Descriptor
@@ -35,30 +42,78 @@ type Manifest struct {
 	// Manifests are the children of an index, in their order, also those that stand in it more than once (for several platforms). Their media
 	// types may be any: some builders keep blobs in an index. See Known.
 	Manifests []Descriptor
+
+	// Schema1 is what only Docker schema 1 has, nil for all other kinds.
+	Schema1 *Schema1
 }
 
-// Error says what is wrong with a manifest.
-type Error struct {
-	Reason string // a plain sentence that says what to do, fit for a client
+// Rules say what is taken beyond what everybody may push. The zero value takes every kind but Docker schema 1.
+type Rules struct {
+	Schema1 bool // take Docker schema 1, if it is signed and every signature verifies
+	TarSums bool // take TarSums for the layers of schema 1
+	Signers int  // how many signatures a manifest may have, DefaultSigners if 0
 }
 
-func (e *Error) Error() string { return "invalid manifest: " + e.Reason }
-
-// Parse reads a manifest. mediaType is the Content-Type it came with; parameters are ignored. If that says nothing of the kind (it is empty, or
-// application/json), the manifest must name its media type itself: guessing it from the shape is for content that others have stored
-// (DetectMediaType), and CNCF Distribution refuses such a push too. All errors are of type *Error.
+// Parse is that of the zero Rules.
 func Parse(mediaType string, content []byte) (*Manifest, error) {
-	top, err := readDocument(content)
-	if err != nil {
+	return Rules{}.Parse(mediaType, content)
+}
+
+// Parse reads a manifest that is pushed. mediaType is the Content-Type it came with; parameters are ignored. If that says nothing of the kind (it is
+// empty, or application/json), the manifest must name its media type itself, or be of schema 1, which never does: guessing it from the shape is for
+// content that others have stored (DetectMediaType), and CNCF Distribution refuses such a push too.
+//
+// All that is wrong with it stands in the error: see Problems. A Manifest comes along with an error only if it is one of schema 1 that could be read
+// in part, so that the caller can report in one go what else is wrong (CheckFor, layers that are missing). It must not be stored.
+func (r Rules) Parse(mediaType string, content []byte) (*Manifest, error) {
+	top, mediaType, err := open(mediaType, content)
+	switch {
+	case err != nil:
 		return nil, err
+	case !isSchema1(mediaType):
+		return readKind(mediaType, top, content)
+	case !r.Schema1:
+		return nil, invalid("Docker schema 1 is not accepted: push the image as Docker schema 2 or OCI")
 	}
-	mediaType, err = settleMediaType(mediaType, top)
-	if err != nil {
+	return r.readSigned(top, content)
+}
+
+// ParseStored reads what was stored as the Payload of a manifest: Docker schema 1 without its signatures. If there are some in it all the same, as
+// others may have stored it, they are not looked at.
+func ParseStored(mediaType string, content []byte) (*Manifest, error) {
+	top, mediaType, err := open(mediaType, content)
+	switch {
+	case err != nil:
 		return nil, err
+	case !isSchema1(mediaType):
+		return readKind(mediaType, top, content)
 	}
+	m, problems := readSchema1(content, true)
+	if problems.list != nil {
+		return nil, problems.err()
+	}
+	return m, nil
+}
+
+// open reads the outermost object of a manifest and decides on its media type.
+func open(mediaType string, content []byte) (top object, settled string, err error) {
+	if top, err = readDocument(content); err != nil {
+		return nil, "", err
+	}
+	settled, err = settleMediaType(mediaType, top)
+	return top, settled, err
+}
+
+// readKind reads a manifest of any kind but schema 1.
+func readKind(mediaType string, top object, content []byte) (*Manifest, error) {
 	k := kindOf(mediaType)
 	if err := k.check(top); err != nil {
 		return nil, err
 	}
-	return k.read(mediaType, top)
+	m, err := k.read(mediaType, top)
+	if err != nil {
+		return nil, err
+	}
+	m.Payload = content
+	return m, nil
 }

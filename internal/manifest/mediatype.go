@@ -23,6 +23,9 @@ const (
 	dockerForeignLayer = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 )
 
+// mediaTypeSchema1Layer is what CNCF Distribution calls the layers of schema 1, which do not say what they are.
+const mediaTypeSchema1Layer = "application/vnd.docker.container.image.rootfs.diff+x-gtar"
+
 const giveMediaType = "give the manifest's media type in the Content-Type header or in its mediaType field"
 
 // settleMediaType decides what the document is, by the header it came with and by what it says itself.
@@ -51,10 +54,11 @@ func settleMediaType(header string, top object) (string, error) {
 	if !wellFormed(header) {
 		return "", invalid("%s is not a media type for a manifest: use one of the form application/<name>", quote(header))
 	}
-	if header == MediaTypeSchema1 || header == MediaTypeSchema1Signed {
-		return "", invalid("Docker schema 1 is not accepted: push the image as Docker schema 2 or OCI")
-	}
 	return header, nil
+}
+
+func isSchema1(mediaType string) bool {
+	return mediaType == MediaTypeSchema1 || mediaType == MediaTypeSchema1Signed
 }
 
 // wellFormed tells whether s is application/<name> by RFC 6838, section 4.2. Manifests are served under the type they came with, and a

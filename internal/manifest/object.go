@@ -20,6 +20,19 @@ var topKeys = []string{
 
 // readDocument reads the outermost object of a manifest.
 func readDocument(content []byte) (object, error) {
+	document, err := outermost(content)
+	if err != nil {
+		return nil, err
+	}
+	top := object{}
+	if err := top.read(document, place{}, topKeys); err != nil {
+		return nil, err
+	}
+	return top, nil
+}
+
+// outermost gives the one JSON value that content is, known to be valid.
+func outermost(content []byte) (json.RawMessage, error) {
 	if !utf8.Valid(content) {
 		return nil, invalid("the manifest is not valid UTF-8: encode it as UTF-8")
 	}
@@ -36,11 +49,7 @@ func readDocument(content []byte) (object, error) {
 	if rest := content[d.InputOffset():]; len(bytes.Trim(rest, space)) > 0 {
 		return nil, invalid("there is something behind the manifest's closing brace: send one JSON object and nothing else")
 	}
-	top := object{}
-	if err := top.read(document, place{}, topKeys); err != nil {
-		return nil, err
-	}
-	return top, nil
+	return document, nil
 }
 
 // read splits a valid JSON value that must be an object into its members, and keeps those with one of the keys, in place of what o held. What is
@@ -142,10 +151,6 @@ func (o object) texts(key string) (map[string]string, error) {
 		m[k] = *v
 	}
 	return m, nil
-}
-
-func invalid(format string, args ...any) error {
-	return &Error{Reason: fmt.Sprintf(format, args...)}
 }
 
 // quote makes what a client sent fit to stand in an error.

@@ -16,6 +16,41 @@ import (
 	"github.com/registryd/registryd/internal/drivers"
 )
 
+// watcher is a source that is told how far the driver came.
+type watcher struct {
+	source
+	told *int64
+}
+
+func (w watcher) Reached(s drivers.Session) { *w.told = s.Offset }
+
+// telling tells of one durable point.
+type telling struct{ stub }
+
+func (t *telling) Append(_ context.Context, at drivers.Session, _ string, src drivers.Source, _ func(drivers.Session) error) (drivers.Session, error) {
+	w, ok := src.(drivers.Watcher)
+	if ok {
+		w.Reached(drivers.Session{Offset: 7})
+	}
+	_, err := io.Copy(io.Discard, src)
+	if ok != (at.Key == "watched") {
+		err = errors.New("a source watches that does not want to, or the other way round")
+	}
+	return at, err
+}
+
+func TestWatchersAreTold(t *testing.T) {
+	t.Parallel()
+	reg, told := prometheus.NewRegistry(), int64(0)
+	d := Driver(&telling{}, reg)
+	if _, err := d.Append(t.Context(), drivers.Session{Key: "watched"}, "k", watcher{source{strings.NewReader("12")}, &told}, nil); err != nil || told != 7 {
+		t.Errorf("told of %d, %v", told, err)
+	}
+	if _, err := d.Append(t.Context(), drivers.Session{}, "k", source{strings.NewReader("12")}, nil); err != nil {
+		t.Error(err)
+	}
+}
+
 // stub answers every operation with err.
 type stub struct {
 	body string

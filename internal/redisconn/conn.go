@@ -17,7 +17,7 @@ import (
 )
 
 // ErrAway: Redis cannot be asked at the moment, or did not answer within the budget. What was asked may have been done.
-var ErrAway = errors.New("Redis is away")
+var ErrAway = errors.New("redis is away")
 
 // slack is what a call may take beyond its budget before it is left behind, should the client library not notice that its time is over.
 const slack = 25 * time.Millisecond

@@ -79,27 +79,12 @@ func (r *Repository) stream(ctx context.Context, up Upload, chunk Chunk, want di
 	work, stop := workContext(ctx, up.Started.Add(longestUpload).Sub(r.registry.opts.Now()))
 	defer stop()
 
-	reached := up
-	save := func(s drivers.Session) (err error) {
-		if !chunk.held(work) {
-			return ErrTakenOver
-		}
-		reached, err = r.save(work, reached, s, false)
-		return err
-	}
-	saved, from := save, drivers.Source(src)
+	way := &way{Repository: r, ctx: work, chunk: chunk, reached: up}
+	from, saved := drivers.Source(src), way.save
 	if chunk.Once {
 		saved = nil
-	}
-	if chunk.Watch != nil {
-		from = watchedSource{src, func(s drivers.Session) { chunk.Watch(reached.at(s)) }}
-		saved = func(s drivers.Session) error {
-			err := save(s)
-			if err == nil {
-				chunk.Watch(reached)
-			}
-			return err
-		}
+	} else if chunk.Watch != nil {
+		from = watchedSource{src, way.tell}
 	}
 	session, err := r.registry.driver.Append(work, up.session, r.registry.keys.data(r.registry.newID()), from, saved)
 	switch {
@@ -109,30 +94,24 @@ func (r *Repository) stream(ctx context.Context, up Upload, chunk Chunk, want di
 		return up, uploadUnknown()
 	case errors.Is(err, drivers.ErrDiscard):
 		return up, cutOff(err)
-	case err != nil && session.Offset > reached.Offset:
+	case err != nil && session.Offset > way.reached.Offset:
 		// The client went away. It has no token for what came through, so that only a checkpoint can tell it.
-		if saveErr := save(session); saveErr != nil {
-			return reached, fmt.Errorf("%w (and its checkpoint was not written: %w)", cutOff(err), saveErr)
+		if saveErr := way.save(session); saveErr != nil {
+			return way.reached, fmt.Errorf("%w (and its checkpoint was not written: %w)", cutOff(err), saveErr)
 		}
-		return reached, cutOff(err)
+		return way.reached, cutOff(err)
 	case err != nil:
-		return reached, cutOff(err)
+		return way.reached, cutOff(err)
 	}
 
-	next := reached.at(session)
-	if want == "" && (next.Offset >= checkpointAfter || next.tooLong()) {
-		if err = save(session); errors.Is(err, ErrTakenOver) {
-			return r.takenOver(ctx, up)
-		}
-		next = reached
+	next := way.reached.at(session)
+	if want != "" || next.Offset < checkpointAfter && !next.tooLong() {
+		return next, nil
 	}
-	return next, err
-}
-
-// at is the upload at another session, behind the same checkpoint.
-func (u Upload) at(s drivers.Session) Upload {
-	u.session, u.Offset, u.remote = s, s.Offset, false
-	return u
+	if err = way.save(session); errors.Is(err, ErrTakenOver) {
+		return r.takenOver(ctx, up)
+	}
+	return way.reached, err
 }
 
 // longestUpload is when an upload is over even for a request that still moves: a day after its start the janitor may take what no pointer names.

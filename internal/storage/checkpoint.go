@@ -46,6 +46,32 @@ func (r *Repository) save(ctx context.Context, up Upload, session drivers.Sessio
 	return next, nil
 }
 
+// way is what an upload leaves behind while a chunk is added to it. Drivers do not call its methods side by side.
+type way struct {
+	*Repository
+	ctx     context.Context
+	chunk   Chunk
+	reached Upload // the last checkpoint, or where the way began
+}
+
+// save writes a checkpoint, unless another request has the upload.
+func (w *way) save(s drivers.Session) (err error) {
+	if !w.chunk.held(w.ctx) {
+		return ErrTakenOver
+	}
+	if w.reached, err = w.Repository.save(w.ctx, w.reached, s, false); err == nil {
+		w.tell(s)
+	}
+	return err
+}
+
+// tell says that the upload is durable up to s.
+func (w *way) tell(s drivers.Session) {
+	if w.chunk.Watch != nil {
+		w.chunk.Watch(w.reached.at(s))
+	}
+}
+
 // latest is the newest checkpoint of the upload, or up itself where none is newer.
 func (r *Repository) latest(ctx context.Context, up Upload) (Upload, error) {
 	if r.registry.gone.has(up.ID) {

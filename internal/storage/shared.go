@@ -15,14 +15,14 @@ import (
 //
 // Where a tag points, and whether a repository has a manifest or a blob: each under the key of its record. That there is no such record is never
 // remembered. Whoever swaps one of these records tells Facts before anybody is told of it, and so does a request that swapped nothing but found
-// the record gone, because the one that did may not have come so far: a client that was told that a tag is gone shall not find it there. Creating what never
-// was needs no telling.
+// the record gone, because the one that did may not have come so far: a client that was told that a tag is gone shall not find it there. Creating what
+// never was needs no telling.
 //
 // What a compare-and-swap stands on is always read from the store, and so are lists.
 //
 // A tag of CNCF Distribution's that was not brought over yet is a state of its own, the first there is: whatever comes to stand at our key takes its
-// place for good. Bringing it over changes nothing of what it says. And what makes it vanish, the deletion of its manifest, brings it over before. So it can
-// be remembered like any other. Links of blobs are read from the store as long as blobs are being brought over, since what is in them counts then.
+// place for good. Bringing it over changes nothing of what it says. And what makes it vanish, the deletion of its manifest, brings it over before. So it
+// can be remembered like any other. Links of blobs are read from the store as long as blobs are being brought over, since what is in them counts then.
 
 // manifestFact is what a tag, or the link of a manifest, says.
 type manifestFact struct {
@@ -107,9 +107,9 @@ func (r *Repository) mayServe(ctx context.Context, d digest.Digest, old bool) (*
 // link makes a blob one of this repository.
 //
 // The write is made where Facts would read, so that what follows (most often, the push of a manifest) finds the link remembered: a deletion that comes
-// after it tells Facts, which then forget it, as they forget what was read. A link that is remembered is not enough to leave the write out. It may have been
-// buried by a deletion that nobody was told of yet, and a client that has seen that all the same would push the blob, be told that it is there, and find it
-// gone. It only tells what is cheaper: to look before writing.
+// after it tells Facts, which then forget it, as they forget what was read. A link that is remembered is not enough to leave the write out. It may have
+// been buried by a deletion that nobody was told of yet, and a client that has seen that all the same would push the blob, be told that it is there,
+// and find it gone. It only tells what is cheaper: to look before writing.
 func (r *Repository) link(ctx context.Context, d digest.Digest) error {
 	key := r.keys.layer(d)
 	write := func(ctx context.Context, cur stored[layerLink]) error {

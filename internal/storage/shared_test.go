@@ -147,7 +147,7 @@ func TestMemoryMeetsClients(t *testing.T) {
 	wanted, other := image("wanted", config), image("other", config)
 	d, o, blob := digest.FromBytes(wanted), digest.FromBytes(other), digest.FromBytes(config)
 	outcomes := map[string]int{}
-	for seed := range uint64(600) {
+	for seed := range uint64(400) {
 		synctest.Test(t, func(t *testing.T) {
 			fake, m := drivertest.NewFake(t), newMemory()
 			must(t, pushWhole(t.Context(), repository(fake), config))

@@ -74,6 +74,12 @@ func (u Upload) State(limit int) []byte {
 // tooLong says whether the session has to be left to a checkpoint.
 func (u Upload) tooLong() bool { return !u.remote && len(u.fullState()) > tokenState }
 
+// at is the upload at another session, behind the same checkpoint.
+func (u Upload) at(s drivers.Session) Upload {
+	u.session, u.Offset, u.remote = s, s.Offset, false
+	return u
+}
+
 // Before says whether u is an older point than v of the same upload.
 func (u Upload) Before(v Upload) bool { return u.Seq < v.Seq || u.Seq == v.Seq && u.Offset < v.Offset }
 

@@ -15,7 +15,7 @@ import (
 const grace = 1500 * time.Millisecond
 
 // thinking is how long a client waits before a request of a push or a pull, at most.
-const thinking = 1500 * time.Millisecond
+const thinking = 3000 * time.Millisecond
 
 // TestRedisFails: while 200 clients push, pull and delete, Redis is flushed, slowed, hung and killed. Nothing acknowledged is missing, nothing deleted
 // is served, and no request waits much longer than on nodes without Redis that bear the same load on the same machine at the same time.

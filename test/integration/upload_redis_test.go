@@ -297,7 +297,7 @@ func TestRedisDies(t *testing.T) {
 			if err := p.Restart(); err != nil {
 				t.Fatal(err)
 			}
-			if at > 5 {
+			if at == 4 {
 				break
 			}
 		}

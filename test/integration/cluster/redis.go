@@ -2,15 +2,14 @@ package cluster
 
 import (
 	"context"
-	"fmt"
-	"net"
-	"os/exec"
+	"errors"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/registryd/registryd/internal/teststore"
 )
 
 // Redis is the cluster's own. What fails here fails the test by Error.
@@ -18,16 +17,18 @@ type Redis struct {
 	t testing.TB
 
 	mu      sync.Mutex
-	process *redisProcess // nil while there is none
-	addr    string        // of process
-	paths   []*forwarder  // one for each node
+	process *teststore.Process // nil while there is none
+	paths   []*forwarder       // one for each node
 }
 
 // Addr is where the test itself reaches Redis, past everything that is cut off or delayed; empty while there is none.
 func (r *Redis) Addr() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.addr
+	if r.process == nil {
+		return ""
+	}
+	return r.process.Addr
 }
 
 // Kill sends SIGKILL. Redis keeps nothing on disk.
@@ -35,39 +36,39 @@ func (r *Redis) Kill() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.process != nil {
-		r.process.kill()
+		r.process.Stop()
 	}
-	r.process, r.addr = nil, ""
+	r.process = nil
 }
 
-// Restart starts an empty Redis, where the nodes look for it; the one before is killed if it runs.
+// Restart starts an empty Redis, which the nodes find where the one before was; that is killed if it runs.
 func (r *Redis) Restart() {
 	r.Kill()
-	process, err := startRedis()
+	process, err := teststore.StartRedis()
 	if err != nil {
 		r.t.Errorf("start Redis: %v", err)
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.process, r.addr = process, process.addr
+	r.process = process
 }
 
 // Pause sends SIGSTOP: Redis hangs, its connections stay.
-func (r *Redis) Pause() { r.signal(syscall.SIGSTOP) }
+func (r *Redis) Pause() { r.signal("pause", (*teststore.Process).Pause) }
 
 // Resume sends SIGCONT.
-func (r *Redis) Resume() { r.signal(syscall.SIGCONT) }
+func (r *Redis) Resume() { r.signal("resume", (*teststore.Process).Resume) }
 
-func (r *Redis) signal(signal syscall.Signal) {
+func (r *Redis) signal(what string, send func(*teststore.Process) error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.process == nil {
-		r.t.Errorf("Redis does not run, start it with Restart")
-		return
+	err := errors.New("it does not run, start it with Restart")
+	if r.process != nil {
+		err = send(r.process)
 	}
-	if err := r.process.cmd.Process.Signal(signal); err != nil {
-		r.t.Errorf("send %s to Redis: %v", signal, err)
+	if err != nil {
+		r.t.Errorf("%s Redis: %v", what, err)
 	}
 }
 
@@ -90,41 +91,4 @@ func (r *Redis) Delay(delay time.Duration) {
 	for _, path := range r.paths {
 		path.setDelay(delay)
 	}
-}
-
-// redisProcess is one redis-server.
-type redisProcess struct {
-	addr string
-	cmd  *exec.Cmd
-	done chan struct{}
-}
-
-func startRedis() (*redisProcess, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	addr := listener.Addr().(*net.TCPAddr)
-	listener.Close()
-	p := &redisProcess{addr: addr.String(), done: make(chan struct{})}
-	p.cmd = exec.Command("redis-server", "--bind", "127.0.0.1", "--port", fmt.Sprint(addr.Port), "--save", "", "--appendonly", "no")
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := p.cmd.Start(); err != nil {
-		return nil, err
-	}
-	go func() { _ = p.cmd.Wait(); close(p.done) }()
-	client := redis.NewClient(&redis.Options{Addr: p.addr, MaxRetries: 100})
-	defer client.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if err := client.Ping(ctx).Err(); err != nil {
-		p.kill()
-		return nil, err
-	}
-	return p, nil
-}
-
-func (p *redisProcess) kill() {
-	_ = p.cmd.Process.Kill()
-	<-p.done
 }
