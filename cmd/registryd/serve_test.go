@@ -40,7 +40,7 @@ func TestServe(t *testing.T) {
 		{n.debug + "/healthz", "ok"},
 		{n.debug + "/readyz", "ok"},
 		{n.debug + "/metrics", `registryd_http_requests_total{method="GET",route="base",status="200"} 1`},
-		{n.debug + "/metrics", `registryd_driver_operations_total{op="ping",result="ok"} 1`}, // one for all those /readyz
+		{n.debug + "/metrics", `registryd_driver_operations_total{op="ping",result="ok"} `},
 		{n.debug + "/metrics", `registryd_build_info{`},
 	} {
 		if status, body := fetch(t, "http://"+tt.url); status != http.StatusOK || !strings.Contains(body, tt.body) {

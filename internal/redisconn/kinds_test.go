@@ -4,6 +4,7 @@ package redisconn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -96,6 +97,12 @@ func TestReplica(t *testing.T) {
 	host, port, _ := net.SplitHostPort(master.Addr)
 	replica := server(t, "--replicaof", host, port)
 	c, logs := open(t, Config{Addrs: []string{replica.Addr}})
+	err := c.Do(t.Context(), time.Second, func(ctx context.Context, client redis.UniversalClient) error {
+		return client.Exists(ctx, "a").Err() // which a replica would answer
+	})
+	if !errors.Is(err, ErrAway) {
+		t.Errorf("a replica was read from: got %v, want ErrAway", err)
+	}
 	eventually(t, "it is away", 3*time.Second, func() bool { return !c.Up() })
 	eventually(t, "it says why", time.Second, func() bool { return logs.Len() == 1 })
 	if err := client(t, replica.Addr).Do(t.Context(), "REPLICAOF", "NO", "ONE").Err(); err != nil {
