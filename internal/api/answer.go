@@ -41,11 +41,16 @@ func empty(w http.ResponseWriter, status int) error {
 
 // locate makes a Location of a path. A relative one is right behind any proxy.
 func (h *handler) locate(r *http.Request, path string) string {
-	if h.opts.Host != "" {
-		return strings.TrimSuffix(h.opts.Host, "/") + path
-	}
-	if !h.opts.AbsoluteURL {
+	if h.opts.Host == "" && !h.opts.AbsoluteURL {
 		return path
+	}
+	return h.reached(r) + path
+}
+
+// reached is the URL by which the client reached the registry.
+func (h *handler) reached(r *http.Request) string {
+	if h.opts.Host != "" {
+		return strings.TrimSuffix(h.opts.Host, "/")
 	}
 	scheme, host := "http", r.Host
 	if r.TLS != nil {
@@ -57,7 +62,7 @@ func (h *handler) locate(r *http.Request, path string) string {
 	if forwarded := firstOf(r.Header.Get("X-Forwarded-Host")); forwarded != "" {
 		host = forwarded
 	}
-	return scheme + "://" + host + path
+	return scheme + "://" + host
 }
 
 func firstOf(list string) string {

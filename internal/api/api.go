@@ -19,6 +19,7 @@ import (
 type Options struct {
 	Log         *zap.Logger         // nothing is logged without one
 	Observe     Observer            // nothing is measured without one
+	Events      Events              // nobody is told of anything without one
 	Instance    string              // names this node in its log lines
 	Host        string              // URL that absolute Locations begin with; empty for relative ones
 	Redirect    bool                // send clients to the store for blobs, where it can serve them
@@ -46,6 +47,9 @@ func New(registry *storage.Registry, tokens uploadtoken.Provider, opts Options) 
 	}
 	if opts.Observe == nil {
 		opts.Observe = blind{}
+	}
+	if opts.Events == nil {
+		opts.Events = deaf{}
 	}
 	if opts.MaxManifest == 0 {
 		opts.MaxManifest = defaultMaxManifest

@@ -16,12 +16,13 @@ import (
 func (h *handler) getBlob(w http.ResponseWriter, r *http.Request, route route) error {
 	repository := h.registry.Repository(route.name)
 	var content io.ReadSeeker
+	var found storage.Descriptor
 	if r.Method == http.MethodHead {
 		blob, err := repository.StatBlob(r.Context(), route.digest)
 		if err != nil {
 			return err
 		}
-		content = &sized{size: blob.Size}
+		content, found = &sized{size: blob.Size}, blob
 		r.Header.Del("Range") // it has a meaning for GET only
 	} else {
 		blob, err := repository.OpenBlob(r.Context(), route.digest)
@@ -29,7 +30,11 @@ func (h *handler) getBlob(w http.ResponseWriter, r *http.Request, route route) e
 			return err
 		}
 		defer blob.Close()
+		found = blob.Descriptor
 		if done, err := h.redirect(w, r, blob); done || err != nil {
+			if err == nil {
+				h.blobHappened(r, ActionPull, repository, found)
+			}
 			return err
 		}
 		if end, ok := rangeEnd(r.Header.Get("Range")); ok {
@@ -48,7 +53,13 @@ func (h *handler) getBlob(w http.ResponseWriter, r *http.Request, route route) e
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Docker-Content-Digest", route.digest.String())
 	header.Set("ETag", etag(route.digest))
-	return serveContent(w, r, content)
+	if err := serveContent(w, r, content); err != nil {
+		return err
+	}
+	if exchangeOf(r.Context()).status == http.StatusOK {
+		h.blobHappened(r, ActionPull, repository, found)
+	}
+	return nil
 }
 
 // redirect sends the client to the store for the bytes, where that is switched on and the store can. A client that may have them already is answered here.
@@ -91,9 +102,11 @@ func rangeEnd(header string) (end int64, ok bool) {
 
 // deleteBlob takes a blob out of a repository (OCI distribution spec, "Deleting Blobs").
 func (h *handler) deleteBlob(w http.ResponseWriter, r *http.Request, route route) error {
-	if err := h.registry.Repository(route.name).DeleteBlob(r.Context(), route.digest); err != nil {
+	repository := h.registry.Repository(route.name)
+	if err := repository.DeleteBlob(r.Context(), route.digest); err != nil {
 		return err
 	}
+	h.blobHappened(r, ActionDelete, repository, storage.Descriptor{Digest: route.digest})
 	return empty(w, http.StatusAccepted)
 }
 

@@ -31,9 +31,16 @@ func (h *handler) getManifest(w http.ResponseWriter, r *http.Request, route rout
 	header.Set("ETag", etag(m.Digest))
 	r.Header.Del("Range") // manifests are served whole
 	if r.Method == http.MethodHead {
-		return serveContent(w, r, &sized{size: m.Size})
+		err = serveContent(w, r, &sized{size: m.Size})
+	} else {
+		err = serveContent(w, r, bytes.NewReader(m.Content))
 	}
-	return serveContent(w, r, bytes.NewReader(m.Content))
+	if err == nil && exchangeOf(r.Context()).status == http.StatusOK {
+		what := h.happening(r, ActionPull, KindManifest, repository)
+		what.Tag, what.Digest, what.MediaType, what.Size = route.reference.Tag, m.Digest, m.MediaType, m.Size
+		h.opts.Events.Happened(what)
+	}
+	return err
 }
 
 // maxTags is how many tags one push may set.
@@ -66,7 +73,9 @@ func (h *handler) putManifest(w http.ResponseWriter, r *http.Request, route rout
 	if push.Content, err = h.readManifest(r); err != nil {
 		return err
 	}
-	pushed, err := h.registry.Repository(route.name).PutManifest(r.Context(), push)
+	repository := h.registry.Repository(route.name)
+	push.Note = h.notePush(r, repository, push.Tags)
+	pushed, err := repository.PutManifest(r.Context(), push)
 	if err != nil {
 		return err
 	}
@@ -116,9 +125,13 @@ func (h *handler) deleteManifest(w http.ResponseWriter, r *http.Request, route r
 	repository := h.registry.Repository(route.name)
 	var err error
 	if route.reference.IsDigest() {
-		err = repository.DeleteManifest(r.Context(), route.reference.Digest)
+		what := h.happening(r, ActionDelete, KindManifest, repository)
+		what.Digest = route.reference.Digest
+		err = repository.DeleteManifest(r.Context(), route.reference.Digest, h.opts.Events.Note(what))
 	} else {
-		err = repository.DeleteTag(r.Context(), route.reference.Tag)
+		what := h.happening(r, ActionDelete, KindTag, repository)
+		what.Tag = route.reference.Tag
+		err = repository.DeleteTag(r.Context(), route.reference.Tag, h.opts.Events.Note(what))
 	}
 	if err != nil {
 		return err

@@ -67,7 +67,7 @@ func TestCrash(t *testing.T) {
 		{"long manifest", withBlobs, func(t *testing.T, r *storage.Repository) error { return pushManifest(t.Context(), r, long, "v1") }, tagIs("v1", long), 0},
 		{"push after delete", func(t *testing.T, r *storage.Repository) {
 			withImage(t, r)
-			must(t, r.DeleteManifest(t.Context(), digest.FromBytes(first)))
+			must(t, r.DeleteManifest(t.Context(), digest.FromBytes(first), nil))
 		}, func(t *testing.T, r *storage.Repository) error { return pushManifest(t.Context(), r, first, "v1") }, tagIs("v1", first), 0},
 		{"referrer", withImage, func(t *testing.T, r *storage.Repository) error { return pushManifest(t.Context(), r, referrer) },
 			func(t *testing.T, r *storage.Repository) bool {
@@ -79,12 +79,12 @@ func TestCrash(t *testing.T) {
 				return len(list) == 1
 			}, 0},
 		{"delete a manifest", withImage, func(t *testing.T, r *storage.Repository) error {
-			return r.DeleteManifest(t.Context(), digest.FromBytes(first))
+			return r.DeleteManifest(t.Context(), digest.FromBytes(first), nil)
 		},
 			func(t *testing.T, r *storage.Repository) bool {
 				return !has(t, r, digest.FromBytes(first)) && tagOf(t, r, "v1") == "" && tagOf(t, r, "v2") == ""
 			}, storage.ManifestUnknown},
-		{"delete a tag", withImage, func(t *testing.T, r *storage.Repository) error { return r.DeleteTag(t.Context(), "v1") },
+		{"delete a tag", withImage, func(t *testing.T, r *storage.Repository) error { return r.DeleteTag(t.Context(), "v1", nil) },
 			func(t *testing.T, r *storage.Repository) bool {
 				return tagOf(t, r, "v1") == "" && tagOf(t, r, "v2") != ""
 			}, storage.ManifestUnknown},

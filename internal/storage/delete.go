@@ -21,8 +21,8 @@ import (
 // manifest under way may be about to set a tag: each marked tag that does not point here is therefore swapped for itself, with a new nonce, so that
 // such a push finds its swap refused, looks at the link again, and writes it anew. As soon as the link is seen to be live again, a push has come
 // after this deletion, and what is left belongs to it. A deletion that died half-way is completed by the next one, which also tells Facts of what the
-// first one buried.
-func (r *Repository) DeleteManifest(ctx context.Context, d digest.Digest) error {
+// first one buried. The note goes into the journal.
+func (r *Repository) DeleteManifest(ctx context.Context, d digest.Digest, note []byte) error {
 	if err := r.registry.deletable(); err != nil {
 		return err
 	}
@@ -39,6 +39,10 @@ func (r *Repository) DeleteManifest(ctx context.Context, d digest.Digest) error 
 	if cur.etag == "" {
 		return manifestUnknown(reference.Reference{Digest: d})
 	}
+	entry, err := r.enterDeletion(ctx, cur.live(), Entry{Digest: d, Note: note}, func() string { return cur.Value.Nonce })
+	if err != nil {
+		return err
+	}
 	buried, err := bury(ctx, objects, key, cur, nil)
 	if err != nil {
 		return err
@@ -47,10 +51,19 @@ func (r *Repository) DeleteManifest(ctx context.Context, d digest.Digest) error 
 	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), untagTime)
 	defer cancel()
 	untagged, err := r.untag(work, d, key)
-	if err == nil && !buried && !untagged {
+	if err != nil {
+		return err
+	}
+	if !buried {
+		r.registry.abandon(ctx, entry) // the event is that of whoever buried it
+	}
+	if !buried && !untagged {
 		return manifestUnknown(reference.Reference{Digest: d})
 	}
-	return err
+	if buried {
+		r.registry.committed(entry)
+	}
+	return nil
 }
 
 // untagTime is how long a deletion may take to find and bury the tags of its manifest.

@@ -2,7 +2,6 @@ package storage
 
 import (
 	"context"
-	"errors"
 	"path"
 	"time"
 
@@ -22,7 +21,7 @@ import (
 //
 //  1. The entry is written. Nothing of the push is visible; nothing that it refers to was looked at.
 //  2. What it refers to is read: each pointer is live, or is swapped back to live.
-//  3. The link, then the tags, within PushTime of 1 by this process's own, monotonic measure; else the push fails with Unavailable. A collector that
+//  3. The link, then the tags, within PushTime of 1 by this process's own measure; else the push fails with Unavailable. A collector that
 //     marks reads the journal first and the links afterwards: whatever a push under way refers to, it finds in one of them.
 //  4. The Outbox is told. Only then is the client answered.
 //  5. Once every event of it was taken, or it is known that nothing came of it, the entry is removed (Settle), many at a time.
@@ -79,6 +78,10 @@ type Outbox interface {
 	Committed(Entry)
 }
 
+// HandTo names who takes over what is in the journal; without an Outbox, entries are settled as soon as their work is done. It is called before the
+// registry is used.
+func (r *Registry) HandTo(outbox Outbox) { r.outbox = outbox }
+
 // entryRecord is an entry as it is stored.
 type entryRecord struct {
 	header
@@ -90,6 +93,42 @@ func (r *Registry) enter(ctx context.Context, e Entry) (Entry, error) {
 	e.ID = r.newID()
 	_, err := swap(ctx, r.driver, r.keys.entry(e.ID), stored[entryRecord]{}, entryRecord{Entry: e})
 	return e, err
+}
+
+// enterDeletion writes down that a record shall be buried, of which stood gives the nonce; nothing where there is none. Its event is that of the deletion
+// that buried it, which has an entry of its own.
+func (r *Repository) enterDeletion(ctx context.Context, live bool, e Entry, stood func() string) (Entry, error) {
+	if !live {
+		return Entry{}, nil
+	}
+	e.Action, e.Repository, e.Stood = ActionDelete, r.name, stood()
+	return r.registry.enter(ctx, e)
+}
+
+// committed hands an entry over, whose work everybody can see.
+func (r *Registry) committed(e Entry) {
+	switch {
+	case e.ID == "":
+	case r.outbox != nil:
+		r.outbox.Committed(e)
+	default:
+		r.Settle(e.ID)
+	}
+}
+
+// abandonTime is how long the entry of a push that came to nothing may take to be removed. Else it lapses.
+const abandonTime = 5 * time.Second
+
+// abandon takes an entry back of which nothing has come, and nothing will.
+func (r *Registry) abandon(ctx context.Context, e Entry) {
+	if e.ID == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonTime)
+	defer cancel()
+	if err := r.driver.Delete(ctx, r.keys.entry(e.ID)); err != nil {
+		r.Settle(e.ID)
+	}
 }
 
 // Journal gives the ids of entries behind after, in order of their time, at most n of them, and where to go on; empty when that was all.
@@ -152,14 +191,14 @@ func (r *Registry) Outcome(ctx context.Context, e *Entry) (Outcome, error) {
 
 func (r *Registry) visible(ctx context.Context, e *Entry) (bool, error) {
 	repository := r.Repository(e.Repository)
-	link, err := load[revision](ctx, r.driver, repository.keys.revision(e.Digest))
-	if err != nil && e.Digest != "" {
-		return false, err
-	}
-	switch {
-	case e.Action == ActionDelete && e.Digest == "":
+	if e.Digest == "" {
 		tag, err := load[tagRecord](ctx, r.driver, repository.keys.tag(e.Tags[0]))
 		return !tag.live() || tag.Value.Nonce != e.Stood, err
+	}
+	link, err := load[revision](ctx, r.driver, repository.keys.revision(e.Digest))
+	switch {
+	case err != nil:
+		return false, err
 	case e.Action == ActionDelete:
 		return !link.live() || link.Value.Nonce != e.Stood, nil
 	case link.etag == "": // there was never a link
@@ -188,11 +227,4 @@ func (t *tagRecord) held(d digest.Digest) bool {
 		}
 	}
 	return false
-}
-
-// errTooLate: more than PushTime has passed since the entry of this push.
-var errTooLate = errors.New("the push took too long from its journal entry to its link")
-
-func tooLate() error {
-	return &Error{Code: Unavailable, Message: "the push took too long, push again", Err: errTooLate}
 }

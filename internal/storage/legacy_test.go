@@ -109,11 +109,11 @@ func TestImportMeetsClients(t *testing.T) {
 				later(func(n *storage.Repository) { must(t, pushManifest(t.Context(), n, other, "a")) })
 			}
 			if deletesOld {
-				later(func(n *storage.Repository) { must(t, n.DeleteManifest(t.Context(), oldDigest)) })
+				later(func(n *storage.Repository) { must(t, n.DeleteManifest(t.Context(), oldDigest, nil)) })
 			}
 			if deletesTag {
 				later(func(n *storage.Repository) {
-					err := n.DeleteTag(t.Context(), "b")
+					err := n.DeleteTag(t.Context(), "b", nil)
 					if err != nil && storage.CodeOf(err) == storage.ManifestUnknown && deletesOld && pushesOld {
 						return // it went with the manifest that was pushed under it
 					}

@@ -30,7 +30,7 @@ func TestTagsBehindTombstones(t *testing.T) {
 		must(t, pushManifest(t.Context(), repo, gone, rest[:min(len(rest), 500)]...))
 	}
 	must(t, pushManifest(t.Context(), repo, kept, "z"))
-	must(t, repo.DeleteManifest(t.Context(), digest.FromBytes(gone)))
+	must(t, repo.DeleteManifest(t.Context(), digest.FromBytes(gone), nil))
 	fake.ResetCounts()
 	list, more, err := repo.Tags(t.Context(), "", 1)
 	must(t, err)
@@ -57,7 +57,7 @@ func TestDeleteOutlivesItsClient(t *testing.T) {
 		}
 		return drivertest.Pass
 	})
-	must(t, repository(impatient).DeleteManifest(ctx, digest.FromBytes(m)))
+	must(t, repository(impatient).DeleteManifest(ctx, digest.FromBytes(m), nil))
 	for _, tag := range []reference.Tag{"a", "b", "c"} {
 		if tagOf(t, repo, tag) != "" {
 			t.Errorf("the tag %s is left", tag)

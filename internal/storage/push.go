@@ -25,6 +25,9 @@ type Push struct {
 	Tags      []reference.Tag
 	MediaType string // as the client sent it
 	Content   []byte // not to be changed afterwards: it may be remembered
+
+	// Note makes what the journal keeps for the Outbox, of a manifest that could be read; nil for nothing.
+	Note func(Pushed) []byte
 }
 
 // Pushed is what a push has come to.
@@ -32,6 +35,14 @@ type Pushed struct {
 	Descriptor
 	MediaType string
 	Subject   digest.Digest // empty where the manifest has none
+	Content   Content
+}
+
+// Content is what a manifest says of others, and of itself.
+type Content struct {
+	ArtifactType string
+	Subject      *manifest.Descriptor
+	References   []manifest.Descriptor // its blobs, then its manifests
 }
 
 // push is one under way.
@@ -43,10 +54,12 @@ type push struct {
 	tags     []reference.Tag
 	before   []stored[tagRecord] // each tag as it stood when the push began
 	stood    atomic.Bool         // there was a link before: others may remember what it said
+	note     []byte
 }
 
-// PutManifest stores a manifest. Reading comes first, so that bad input leaves no trace; then what nobody sees (content, catalog leaf, marks of tags,
-// referrer); then the link, which is the commit point of a push by digest; last the tags, each its own commit point. Every step can be done again.
+// PutManifest stores a manifest. The journal comes first (see there); then everything is read that it refers to, so that bad input leaves no trace but
+// an entry, which is taken back; then what nobody sees is written (content, catalog leaf, marks of tags, referrer); then the link, which is the commit
+// point of a push by digest; last the tags, each its own commit point. Every step can be done again.
 func (r *Repository) PutManifest(ctx context.Context, in Push) (Pushed, error) {
 	if err := r.registry.writable(); err != nil {
 		return Pushed{}, err
@@ -55,23 +68,48 @@ func (r *Repository) PutManifest(ctx context.Context, in Push) (Pushed, error) {
 	if err != nil {
 		return Pushed{}, err
 	}
-	if err := p.read(ctx); err != nil {
+	ctx, cancel := context.WithTimeout(ctx, PushTime)
+	defer cancel()
+	entry, err := p.registry.enter(ctx, p.entry())
+	if err != nil {
 		return Pushed{}, err
 	}
-	if err := p.prepare(ctx); err != nil {
+	if err := p.read(ctx); err != nil {
+		p.registry.abandon(ctx, entry)
 		return Pushed{}, err
+	}
+	if err := p.store(ctx); err != nil {
+		return Pushed{}, err
+	}
+	p.registry.committed(entry)
+	return p.Pushed, nil
+}
+
+// entry is what the journal says of the push.
+func (p *push) entry() Entry {
+	e := Entry{Action: ActionPush, Repository: p.name, Digest: p.Digest, Tags: p.tags, Note: p.note}
+	for _, ref := range p.Content.References {
+		e.References = append(e.References, ref.Digest)
+	}
+	return e
+}
+
+// store writes all that there is to be written.
+func (p *push) store(ctx context.Context) (err error) {
+	if err := p.prepare(ctx); err != nil {
+		return err
 	}
 	want := revision{MediaType: p.MediaType, Size: p.Size}
 	var link stored[revision]
 	if p.again() {
-		if link, err = load[revision](ctx, r.registry.driver, r.keys.revision(p.Digest)); err != nil {
-			return Pushed{}, err
+		if link, err = load[revision](ctx, p.registry.driver, p.keys.revision(p.Digest)); err != nil {
+			return err
 		}
 	}
 	if link, err = p.linkRevision(ctx, want, link); err != nil {
-		return Pushed{}, err
+		return err
 	}
-	return p.Pushed, p.point(ctx, want, link)
+	return p.point(ctx, want, link)
 }
 
 func (r *Repository) newPush(in Push) (*push, error) {
@@ -86,10 +124,15 @@ func (r *Repository) newPush(in Push) (*push, error) {
 		return nil, digestMismatch(d, got)
 	}
 	pushed := Pushed{Descriptor: Descriptor{Digest: d, Size: int64(len(in.Content))}, MediaType: m.MediaType}
+	pushed.Content = Content{ArtifactType: m.ArtifactType, Subject: m.Subject, References: slices.Concat(m.Blobs, m.Manifests)}
 	if m.Subject != nil {
 		pushed.Subject = m.Subject.Digest
 	}
-	return &push{Repository: r, Pushed: pushed, manifest: m, content: in.Content, tags: in.Tags, before: make([]stored[tagRecord], len(in.Tags))}, nil
+	p := &push{Repository: r, Pushed: pushed, manifest: m, content: in.Content, tags: in.Tags, before: make([]stored[tagRecord], len(in.Tags))}
+	if in.Note != nil {
+		p.note = in.Note(pushed)
+	}
+	return p, nil
 }
 
 // read asks for everything that the manifest refers to, and how the tags stand.

@@ -23,6 +23,7 @@ type Registry struct {
 	gone   *lru[string]         // uploads cancelled through this process
 	legacy legacy
 
+	outbox  Outbox // nil for none
 	settled settled
 	cache   *cache                 // nil for none
 	id      atomic.Pointer[string] // once it is known

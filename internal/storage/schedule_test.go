@@ -95,12 +95,12 @@ func TestPushMeetsDelete(t *testing.T) {
 			case 2:
 				must(t, pushManifest(t.Context(), repository(fake), other, "a"))
 			case 4:
-				must(t, repository(fake).DeleteTag(t.Context(), "a"))
+				must(t, repository(fake).DeleteTag(t.Context(), "a", nil))
 			}
 			s := &scheduler{Driver: fake}
 			actors := []func(){
 				func() { must(t, pushManifest(t.Context(), repository(s), wanted, "a")) },
-				func() { _ = repository(s).DeleteManifest(t.Context(), d) },
+				func() { _ = repository(s).DeleteManifest(t.Context(), d, nil) },
 			}
 			if seed%3 == 0 {
 				actors = append(actors, func() { must(t, pushManifest(t.Context(), repository(s), wanted, "b")) })

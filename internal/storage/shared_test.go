@@ -59,7 +59,7 @@ func TestChangesAreTold(t *testing.T) {
 		return func(ctx context.Context) error { return pushManifest(ctx, one, m, tags...) }
 	}
 	remove := func(m []byte) func(context.Context) error {
-		return func(ctx context.Context) error { return one.DeleteManifest(ctx, digest.FromBytes(m)) }
+		return func(ctx context.Context) error { return one.DeleteManifest(ctx, digest.FromBytes(m), nil) }
 	}
 	untyp := func(mediaType string) func(context.Context) error {
 		return func(ctx context.Context) error {
@@ -77,7 +77,7 @@ func TestChangesAreTold(t *testing.T) {
 		{"push a manifest", put(first, "a", "b"), "/_tags/a"},
 		{"push it again", put(first, "a"), "/_tags/a"},
 		{"move a tag", put(second, "a"), "/_tags/a"},
-		{"delete a tag", func(ctx context.Context) error { return one.DeleteTag(ctx, "b") }, "/_tags/b"},
+		{"delete a tag", func(ctx context.Context) error { return one.DeleteTag(ctx, "b", nil) }, "/_tags/b"},
 		{"push a deleted tag", put(first, "b"), "/_tags/b"},
 		{"delete a manifest", remove(first), "/_tags/b"},
 		{"push a deleted manifest", put(first, "a", "b"), "/_tags/a"},
@@ -117,8 +117,8 @@ func TestDeletedTwice(t *testing.T) {
 		name string
 		do   func(*storage.Repository) error
 	}{
-		{"a tag", func(r *storage.Repository) error { return r.DeleteTag(t.Context(), "a") }},
-		{"a manifest", func(r *storage.Repository) error { return r.DeleteManifest(t.Context(), d) }},
+		{"a tag", func(r *storage.Repository) error { return r.DeleteTag(t.Context(), "a", nil) }},
+		{"a manifest", func(r *storage.Repository) error { return r.DeleteManifest(t.Context(), d, nil) }},
 		{"a blob", func(r *storage.Repository) error { return r.DeleteBlob(t.Context(), digest.FromBytes(config)) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -153,7 +153,7 @@ func TestMemoryMeetsClients(t *testing.T) {
 			must(t, pushWhole(t.Context(), repository(fake), config))
 			must(t, pushManifest(t.Context(), repository(fake), wanted, "a", "b"))
 			if seed%5 == 0 {
-				must(t, repository(fake).DeleteTag(t.Context(), "b"))
+				must(t, repository(fake).DeleteTag(t.Context(), "b", nil))
 			}
 			s := &scheduler{Driver: fake}
 			node := func() *storage.Repository { return remembering(s, m).Repository(repoName) }
@@ -168,10 +168,10 @@ func TestMemoryMeetsClients(t *testing.T) {
 			}
 			actors := []func(){reader, reader, func() { _ = pushManifest(t.Context(), node(), other, "a") }}
 			if seed%2 == 0 {
-				actors = append(actors, func() { must(t, node().DeleteManifest(t.Context(), d)) })
+				actors = append(actors, func() { must(t, node().DeleteManifest(t.Context(), d, nil)) })
 			}
 			if seed%3 == 0 {
-				actors = append(actors, func() { _ = node().DeleteTag(t.Context(), "a") })
+				actors = append(actors, func() { _ = node().DeleteTag(t.Context(), "a", nil) })
 			}
 			if seed%7 == 0 {
 				actors = append(actors, func() { must(t, node().DeleteBlob(t.Context(), blob)) }, func() { must(t, pushWhole(t.Context(), node(), config)) })
@@ -223,8 +223,8 @@ func TestPushedLinksAreRemembered(t *testing.T) {
 	}
 	fake.ResetCounts()
 	must(t, pushManifest(t.Context(), repo, image("", blobs...), "a"))
-	if got := fake.Counts(); got[drivertest.OpOpen] != 1 || got[drivertest.OpPut] != 5 || len(got) != 2 {
-		t.Errorf("the push took %v, want one read of the tag, and leaf, mark, pointer, link and tag written", got)
+	if got := fake.Counts(); got[drivertest.OpOpen] != 1 || got[drivertest.OpPut] != 6 || len(got) != 2 {
+		t.Errorf("the push took %v, want one read of the tag, and the journal, leaf, mark, pointer, link and tag written", got)
 	}
 	fake.ResetCounts()
 	for range 3 {
@@ -260,7 +260,7 @@ func TestTagVersions(t *testing.T) {
 	for range 2 {
 		must(t, pushManifest(t.Context(), repo, image("", config), "a"))
 		look()
-		must(t, repo.DeleteTag(t.Context(), "a"))
+		must(t, repo.DeleteTag(t.Context(), "a", nil))
 		look()
 		look()
 	}

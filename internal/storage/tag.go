@@ -83,8 +83,8 @@ func (r *Repository) History(ctx context.Context, tag reference.Tag) ([]TagEvent
 	return append([]TagEvent{{cur.Value.Digest, cur.Value.Time}}, cur.Value.History...), nil
 }
 
-// DeleteTag takes a tag away, at once. The manifest stays.
-func (r *Repository) DeleteTag(ctx context.Context, tag reference.Tag) error {
+// DeleteTag takes a tag away, at once. The manifest stays. The note goes into the journal.
+func (r *Repository) DeleteTag(ctx context.Context, tag reference.Tag, note []byte) error {
 	if err := r.registry.deletable(); err != nil {
 		return err
 	}
@@ -93,12 +93,21 @@ func (r *Repository) DeleteTag(ctx context.Context, tag reference.Tag) error {
 	if err != nil {
 		return err
 	}
+	entry, err := r.enterDeletion(ctx, cur.live(), Entry{Tags: []reference.Tag{tag}, Note: note}, func() string { return cur.Value.Nonce })
+	if err != nil {
+		return err
+	}
 	buried, err := bury(ctx, r.registry.driver, key, cur, nil)
 	if err == nil && (buried || cur.etag != "") {
 		err = r.registry.changed(ctx, key)
 	}
-	if err == nil && !buried {
+	if err != nil {
+		return err
+	}
+	if !buried {
+		r.registry.abandon(ctx, entry)
 		return manifestUnknown(reference.Reference{Tag: tag})
 	}
-	return err
+	r.registry.committed(entry)
+	return nil
 }

@@ -154,13 +154,12 @@ func TestBudgetWarmMount(t *testing.T) {
 	}
 }
 
-// TestBudgetWarmPush: the table allows 6 + c where the links are remembered, one of the six for the journal, which there is not yet. A node that has seen the
+// TestBudgetWarmPush: the table allows 6 + c where the links are remembered. A node that has seen the
 // blobs lately needs none of the c.
 func TestBudgetWarmPush(t *testing.T) {
 	t.Parallel()
 	m := newMetered(t)
 	c := newCommon(m)
-	const journal = 1
 	for _, blobs := range []int{1, 12} {
 		name, seed := fmt.Sprintf("repo%d", blobs), uint64(0)
 		node, lonely := c.node(), m.node(alone)
@@ -174,12 +173,12 @@ func TestBudgetWarmPush(t *testing.T) {
 		push := func(r *registry) func() {
 			return func() { r.put(name, "latest", v1.MediaTypeImageManifest, manifest).want(http.StatusCreated) }
 		}
-		c.within(fmt.Sprintf("a manifest, %d blobs pushed just now", blobs), 6-journal, image(node), push(node))
-		c.within(fmt.Sprintf("a manifest, %d blobs pushed just now by way of another node", blobs), 6+blobs-journal, image(c.node()), push(node))
+		c.within(fmt.Sprintf("a manifest, %d blobs pushed just now", blobs), 6, image(node), push(node))
+		c.within(fmt.Sprintf("a manifest, %d blobs pushed just now by way of another node", blobs), 6+blobs, image(c.node()), push(node))
 		image(lonely)()
-		m.costs(fmt.Sprintf("a manifest, %d blobs, without Redis", blobs), 6+blobs-journal, push(lonely))
+		m.costs(fmt.Sprintf("a manifest, %d blobs, without Redis", blobs), 6+blobs, push(lonely))
 		image(m.node())()
-		m.costs(fmt.Sprintf("a manifest, %d blobs, cold", blobs), 6+2*blobs-journal, push(lonely))
+		m.costs(fmt.Sprintf("a manifest, %d blobs, cold", blobs), 6+2*blobs, push(lonely))
 		node.serves(name, "latest", v1.MediaTypeImageManifest, sha256(manifest), manifest)
 	}
 }

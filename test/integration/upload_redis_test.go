@@ -8,14 +8,16 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/registryd/registryd/internal/drivers"
 	"github.com/registryd/registryd/internal/drivers/drivertest"
+	"github.com/registryd/registryd/internal/drivers/s3"
 	"github.com/registryd/registryd/internal/redisconn"
 	"github.com/registryd/registryd/internal/teststore"
 	"github.com/registryd/registryd/internal/uploadtoken"
@@ -90,7 +92,9 @@ func stand(a, b *registry, location string, content []byte) *standing {
 	a.Helper()
 	out, in := io.Pipe()
 	s := &standing{more: in, done: make(chan *answer, 1)}
+	over := make(chan struct{})
 	go func() {
+		defer close(over)
 		got, err := a.try("PATCH", a.url+location, func(r *http.Request) { r.Body, r.ContentLength = out, -1 })
 		if err != nil {
 			a.Logf("the PATCH that stood still: %v", err)
@@ -98,7 +102,10 @@ func stand(a, b *registry, location string, content []byte) *standing {
 		}
 		s.done <- got
 	}()
-	a.Cleanup(func() { _ = in.CloseWithError(io.ErrUnexpectedEOF) })
+	a.Cleanup(func() {
+		_ = in.CloseWithError(io.ErrUnexpectedEOF)
+		<-over
+	})
 	if _, err := in.Write(content); err != nil {
 		a.Fatal(err)
 	}
@@ -207,6 +214,66 @@ func TestTakeover(t *testing.T) {
 	a.do("PUT", closing(a.url+last.location(), sha256(content)), body(content[250_000:])).want(http.StatusCreated)
 	b.holds("a", sha256(content), content)
 	b.do("GET", b.url+second.location()).fails(http.StatusNotFound, "BLOB_UPLOAD_UNKNOWN")
+}
+
+// TestTakeoverBehindCheckpoint goes on from a status that is older than the last checkpoint, which a node wrote before it died and could not tell of. The
+// client hears of that before it has sent its chunk.
+func TestTakeoverBehindCheckpoint(t *testing.T) {
+	t.Parallel()
+	fake, a, b, wireOfA := twoNodes(t)
+	content := noise(70*mib, 1)
+	location := a.begin("a")
+	first := stand(a, b, location, content[:60*mib])
+	status := b.do("GET", b.url+location).want(http.StatusNoContent)
+	wireOfA.cut.Store(true)
+	if _, err := first.more.Write(content[60*mib : 66*mib]); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "a checkpoint is there", 5*time.Second, func() bool {
+		return slices.ContainsFunc(fake.Keys(), func(key string) bool { return strings.Contains(key, "/_uploads/") })
+	})
+	unread, _ := io.Pipe()
+	rest := func(r *http.Request) { r.Body, r.ContentLength = unread, 10*mib }
+	got := b.do("PATCH", b.url+status.location(), rest, contentRange(fmt.Sprintf("%d-%d", 60*mib, 70*mib-1)))
+	got.fails(http.StatusRequestedRangeNotSatisfiable, "RANGE_INVALID")
+	got.has("Range", standsAt(64*mib))
+	b.do("GET", b.url+status.location()).want(http.StatusNoContent).has("Range", standsAt(64*mib))
+	b.do("PUT", closing(b.url+got.location(), sha256(content)), body(content[64*mib:])).want(http.StatusCreated)
+	b.holds("a", sha256(content), content)
+}
+
+// TestPartsAreTold takes over on S3, where the status names the last part that is in the store.
+func TestPartsAreTold(t *testing.T) {
+	t.Parallel()
+	cluster := newTellers(t, teststore.Redis(t))
+	bucket := teststore.MinIO(t)
+	setA, wireOfA := cluster.wire()
+	a, b := start(t, openS3(t, bucket, s3.Options{}), setA), start(t, openS3(t, bucket, s3.Options{}), cluster.node())
+	content := noise(60*mib, 1)
+	location := a.begin("a")
+	out, in := io.Pipe()
+	t.Cleanup(func() { _ = in.Close() })
+	first := make(chan *answer, 1)
+	go func() {
+		got, _ := a.try("PATCH", a.url+location, func(r *http.Request) { r.Body, r.ContentLength = out, -1 })
+		first <- got
+	}()
+	if _, err := in.Write(content[:50*mib]); err != nil {
+		t.Fatal(err)
+	}
+	var status *answer
+	until(t, "three parts are told of", 20*time.Second, func() bool {
+		status = b.do("GET", b.url+location).want(http.StatusNoContent)
+		return status.header.Get("Range") == standsAt(48*mib)
+	})
+	wireOfA.cut.Store(true)
+	end := b.do("PATCH", b.url+status.location(), body(content[48*mib:])).want(http.StatusAccepted).has("Range", standsAt(60*mib)).location()
+	b.do("PUT", closing(b.url+end, sha256(content))).want(http.StatusCreated)
+	wireOfA.cut.Store(false)
+	if got := <-first; got == nil || got.status != http.StatusNotFound {
+		t.Errorf("the first PATCH was answered %+v", got)
+	}
+	a.holds("a", sha256(content), content)
 }
 
 // TestStatusCostsNoList asks where an upload stands when Redis knows.
@@ -320,7 +387,7 @@ func TestBothProviders(t *testing.T) {
 	for _, s := range stores {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			var driver drivers.Driver = s.open(t)
+			driver := s.open(t)
 			nodes := []*registry{start(t, driver), start(t, driver, byRedis(t))}
 			content := noise(3*mib, 1)
 			location := nodes[0].begin("a")

@@ -27,8 +27,13 @@ func (n *Node) Stop(ctx context.Context) error {
 	return nil
 }
 
-// Pause sends SIGSTOP: the node stands still, and its connections stay.
-func (n *Node) Pause() error { return n.cmd.Process.Signal(syscall.SIGSTOP) }
+// Pause sends SIGSTOP and waits until the node stands still. Its connections stay.
+func (n *Node) Pause() error {
+	if err := n.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	return waitStopped(n.cmd.Process.Pid)
+}
 
 // Resume sends SIGCONT.
 func (n *Node) Resume() error { return n.cmd.Process.Signal(syscall.SIGCONT) }

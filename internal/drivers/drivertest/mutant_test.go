@@ -31,10 +31,10 @@ var mutants = map[string]struct {
 	"goes on at the end, not at the session": {func(d drivers.Driver) drivers.Driver {
 		return &forgetful{Driver: d, newest: map[string]drivers.Session{}}
 	}, "forks/two_go_on_from_one_session,_one_after_the_other"},
-	"commits once":         {func(d drivers.Driver) drivers.Driver { return &once{Driver: d} }, "uploads/sizes_and_steps"},
-	"gives its own errors": {func(d drivers.Driver) drivers.Driver { return curt{d} }, "faults/put"},
+	"commits once":                 {func(d drivers.Driver) drivers.Driver { return &once{Driver: d} }, "uploads/sizes_and_steps"},
+	"gives its own errors":         {func(d drivers.Driver) drivers.Driver { return curt{d} }, "faults/put"},
 	"tells of more than it stored": {func(d drivers.Driver) drivers.Driver { return boastful{d} }, "uploads/a_source_that_watches_is_told_of_good_sessions"},
-	"deletes any key":      {func(d drivers.Driver) drivers.Driver { return sloppy{d} }, "keys/invalid_keys"},
+	"deletes any key":              {func(d drivers.Driver) drivers.Driver { return sloppy{d} }, "keys/invalid_keys"},
 }
 
 func TestMutant(t *testing.T) {

@@ -17,7 +17,8 @@ type Harness struct {
 	Reopen func(t *testing.T) drivers.Driver
 
 	// Direct is for a store over a network: an upload may be an object at its key before its Commit, and stay after an Abort; what was superseded may
-	// stay; the Sessions of one large upload end with the first Commit; and a single fault is dealt with by trying again.
+	// stay; the Sessions of one large upload end with the first Commit; a Watcher is told of what is durable; and a single fault is dealt with by trying
+	// again.
 	Direct bool
 
 	// Inject arms one fault inside the driver. The function it gives disarms it, and says whether it happened.

@@ -209,6 +209,9 @@ func watched(k *kit) {
 	})
 	k.must(err)
 	k.isAt(end, 1, size)
+	if k.h.Direct && len(src.told) == 0 {
+		k.Error("a store over a network was told of nothing on the way")
+	}
 	var last int64
 	for _, s := range src.told {
 		if s.Offset <= last || s.Offset > size {
