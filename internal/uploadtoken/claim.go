@@ -61,10 +61,11 @@ func (c *claim) keep(ctx context.Context) {
 			c.renew(ctx)
 		}
 	}
-	for range staleAfter / renewEvery {
+	for wait := releaseBudget; wait < staleAfter; wait *= 2 {
 		if c.release(askBudget) {
 			return
 		}
+		tick.Reset(wait)
 		<-tick.C
 	}
 }

@@ -72,7 +72,9 @@ func (r *Redis) Claim(ctx context.Context, repository, token string, closing boo
 	}
 	c := &claim{provider: r, name: r.opts.Instance + "/" + rand.Text(), at: up, newest: up, lost: make(chan struct{}), wake: make(chan struct{}, 1)}
 	seen := ""
-	for wait := time.NewTimer(staleAfter + watchEvery); ; {
+	limit, pause := time.NewTimer(staleAfter+watchEvery), watchEvery/16
+	defer limit.Stop()
+	for {
 		asked := time.Now()
 		answer, err := r.run(ctx, claimScript, up, askBudget, c.name, r.life(up), staleAfter.Milliseconds(), flag(closing))
 		switch {
@@ -103,8 +105,9 @@ func (r *Redis) Claim(ctx context.Context, repository, token string, closing boo
 		}
 		seen = holder
 		select {
-		case <-time.After(watchEvery):
-		case <-wait.C:
+		case <-time.After(pause):
+			pause = min(2*pause, watchEvery)
+		case <-limit.C:
 			return unclaimed{c.newest}, ErrBusy
 		case <-ctx.Done():
 			return nil, ctx.Err()
