@@ -16,6 +16,8 @@ type Config struct {
 	Cache      Cache      `yaml:"cache"`
 	Uploads    Uploads    `yaml:"uploads"`
 	Validation Validation `yaml:"validation"`
+
+	Notifications Notifications `yaml:"notifications"`
 }
 
 // Log is about what is written to standard error.

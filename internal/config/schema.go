@@ -17,6 +17,7 @@ type key struct {
 	oneOf    []string
 	optional bool // may be empty though it has oneOf
 	children []*key
+	element  *key // of a list of sections: what each of them holds, with paths and indexes of its own
 }
 
 // schema is the tree of keys, read from the fields of Config.
@@ -34,8 +35,11 @@ func describe(section *key) *key {
 			optional: f.Tag.Get("optional") != "",
 		}
 		k.path = join(section.path, k.name)
-		if k.typ.Kind() == reflect.Struct {
+		switch {
+		case k.typ.Kind() == reflect.Struct:
 			describe(k)
+		case k.typ.Kind() == reflect.Slice && k.typ.Elem().Kind() == reflect.Struct:
+			k.element = describe(&key{typ: k.typ.Elem()})
 		}
 		section.children = append(section.children, k)
 	}
@@ -67,8 +71,16 @@ func (k *key) env() string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(k.path, ".", "_"))
 }
 
-// of gives the key's value in c.
-func (k *key) of(c Config) any { return reflect.ValueOf(c).FieldByIndex(k.index).Interface() }
+// of gives the key's value in a Config, or in an element of a list.
+func (k *key) of(holder any) any { return reflect.ValueOf(holder).FieldByIndex(k.index).Interface() }
+
+// example is how a value of the key may be written, from its documentation.
+func (k *key) example() string {
+	_, example, _ := strings.Cut(k.doc, "such as ")
+	example, _, _ = strings.Cut(example, "; ")
+	example, _, _ = strings.Cut(example, "], which")
+	return example
+}
 
 func join(section, name string) string {
 	if section == "" {

@@ -25,6 +25,9 @@ type Options struct {
 	MaxBackoff  time.Duration // the longest delay between two attempts for an event; DefaultMaxBackoff; at most a day
 	MaxAttempts int           // for an event, until it is given up on; DefaultMaxAttempts
 
+	Concurrency int  // requests to it that a node has under way at most; DefaultConcurrency
+	Ordered     bool // one node at a time sends, and of each repository one event after the other
+
 	IgnoredMediaTypes []string // of targets
 	IgnoredActions    []Action
 	Include           []string // patterns of repositories (pattern.go); none for all of them
@@ -45,6 +48,8 @@ const (
 	DefaultBackoff     = time.Second
 	DefaultMaxBackoff  = 10 * time.Minute
 	DefaultMaxAttempts = 100
+	DefaultConcurrency = 16
+	MaxConcurrency     = 256
 	MaxBatch           = 1000
 
 	maxPause = 24 * time.Hour
@@ -86,6 +91,7 @@ func (e *Endpoint) defaults() {
 	orDefault(&e.Backoff, DefaultBackoff)
 	orDefault(&e.MaxBackoff, DefaultMaxBackoff)
 	orDefault(&e.MaxAttempts, DefaultMaxAttempts)
+	orDefault(&e.Concurrency, DefaultConcurrency)
 	orDefault(&e.Format, DistributionV2)
 	orDefault(&e.Batch, 1)
 }
@@ -120,6 +126,8 @@ func (e *Endpoint) checkNumbers() error {
 		return errors.New("timeout, threshold and maxattempts cannot be negative: correct them, or leave them out")
 	case e.Backoff < 0 || e.Backoff > maxPause || e.MaxBackoff < 0 || e.MaxBackoff > maxPause:
 		return fmt.Errorf("backoff and maxbackoff are to be at most %s: correct them, or leave them out", maxPause)
+	case e.Concurrency < 0 || e.Concurrency > MaxConcurrency:
+		return fmt.Errorf("concurrency is %d: make it 1 to %d", e.Concurrency, MaxConcurrency)
 	case e.Batch < 0 || e.Batch > MaxBatch:
 		return fmt.Errorf("batch is %d: make it 1 to %d", e.Batch, MaxBatch)
 	}

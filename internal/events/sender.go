@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	idleConnections = 32       // kept to an endpoint: as many as may send to it at once without dialling anew
+	idleConnections = 32       // kept to an endpoint at least; as many as may send to it at once if that is more
 	maxHeader       = 64 << 10 // bytes of an answer's header
 	maxAnswer       = 64 << 10 // bytes read of an answer's body, so that the connection can be used again
 	maxQuote        = 200      // bytes of it that an error quotes
@@ -39,7 +39,7 @@ func NewSender(e *Endpoint) *Sender {
 		TLSHandshakeTimeout:    e.Timeout,
 		ForceAttemptHTTP2:      true,
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingAfter}, // or a dead connection is used for ever
-		MaxIdleConnsPerHost:    idleConnections,
+		MaxIdleConnsPerHost:    max(idleConnections, e.Concurrency),
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxHeader,
 		DisableCompression:     true,

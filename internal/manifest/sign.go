@@ -47,8 +47,8 @@ func Sign(content []byte, private crypto.PrivateKey) ([]byte, error) {
 // Assemble puts a payload and its signatures together again, as Verify reads them. The bytes of the payload stay as they are. The signatures stand in
 // the order of their keys' ids, and then of the signatures: the same set gives the same bytes, in whatever order it comes. Each stands once.
 //
-// Of a signature only its JSON is read. Each is verified, so that what comes out verifies whatever was stored; that takes up to half a millisecond for
-// each (P-384 and P-521), so what is served often is worth being remembered.
+// Of a signature only its JSON is read. Each is verified, so that what comes out verifies whatever was stored; that takes up to two milliseconds for
+// each (P-521), so what is served often is worth being remembered.
 func Assemble(payload []byte, signatures []Signature) ([]byte, error) {
 	v, err := newVerifier(payload)
 	if err != nil {

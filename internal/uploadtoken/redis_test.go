@@ -5,7 +5,6 @@ package uploadtoken
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -414,12 +413,14 @@ func TestClaimWhileAway(t *testing.T) {
 	a.opens(t, up, up, false, false)
 	a.cut.Store(false)
 	eventually(t, "the claim is told", time.Second, func() bool {
-		c, err := b.Claim(t.Context(), up.Repository, b.token(t, up), false)
-		if err == nil {
-			c.Release(t.Context(), up, false)
-		}
-		return errors.Is(err, ErrBusy)
+		c := held.(*claim)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.mine
 	})
+	if _, err := b.Claim(t.Context(), up.Repository, b.token(t, up), false); err != ErrBusy {
+		t.Errorf("Claim gives %v", err)
+	}
 	a.cut.Store(true)
 	held.Release(t.Context(), up.at(0, 10), false)
 	a.cut.Store(false)

@@ -161,7 +161,9 @@ func telling(ops []porcupine.Operation) (kept []porcupine.Operation) {
 			kept = append(kept, last[d])
 		}
 	}
-	slices.SortFunc(none, func(a, b porcupine.Operation) int { return cmp.Or(cmp.Compare(a.Return, b.Return), cmp.Compare(b.Call, a.Call)) })
+	slices.SortFunc(none, func(a, b porcupine.Operation) int {
+		return cmp.Or(cmp.Compare(a.Return, b.Return), cmp.Compare(b.Call, a.Call))
+	})
 	sent := int64(-1) // the latest of those that were answered before
 	for _, op := range none {
 		if op.Call > sent {

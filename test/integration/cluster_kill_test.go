@@ -46,13 +46,13 @@ func TestClusterKill(t *testing.T) {
 			t.Logf("seed %d", seed)
 			random := rand.New(rand.NewPCG(seed, 0))
 			for i := range *killPlaces {
-				// One place in each of equal strata, by the logarithm, so that the places are spread over the whole.
+				// One place in each of equal strata of a scale on which early places are near to each other: the places are spread over the whole.
 				at := (float64(i) + random.Float64()) / float64(*killPlaces)
-				place := int64(killFirst * math.Pow(killSize/killFirst, at))
+				place := int64(killFirst * math.Pow(killSize/killFirst, math.Pow(at, 1.5)))
 				if *killFull {
 					place = killFirst + int64(at*(killSize-killFirst))
 				}
-				k.run(i, place, *killFull || i >= *killPlaces*4/5)
+				k.run(i, place, *killFull || i >= *killPlaces-*killPlaces/5)
 			}
 			slices.Sort(k.lost)
 			t.Logf("of what the client had sent were lost: median %.1f MiB, at most %.1f MiB", inMiB(k.lost[len(k.lost)/2]), inMiB(k.lost[len(k.lost)-1]))

@@ -89,16 +89,20 @@ func (r *racing) run(i int) {
 	}
 	location := a.header.Get("Location")
 	var won atomic.Int64
+	var lost [2]string
 	side := func(n int) func() {
 		content := forked{common: sequence{phase}, own: sequence{phase + int64(n+1)*1_100_009}, fork: before, size: size - int64(n)}
 		return func() {
-			if r.push(r.nodes[(first+n)%3], location, name, content, i%5 == 0) {
+			if lost[n] = r.push(r.nodes[(first+n)%3], location, name, content, i%5 == 0); lost[n] == "" {
 				won.Add(1)
 			}
 		}
 	}
 	together(side(0), side(1))
 	r.won[won.Load()].Add(1)
+	if won.Load() == 0 {
+		r.Logf("round %d, %d bytes, %d of them sent before: none was told 201, but %q", i, size, before, lost)
+	}
 }
 
 // forked is content that begins as that of another client does.
@@ -113,36 +117,41 @@ func (f forked) digest() (digest.Digest, error) {
 	return digest.SHA256.FromReader(io.MultiReader(f.common.part(0, f.fork), f.rest()))
 }
 
-// push sends the rest of an upload and closes it, with a PATCH or all in the closing PUT, and says whether it was told 201. Then the blob must be what it
-// sent. A client that is told 416 or 404 while it sends may see no more of it than a connection that breaks.
-func (r *racing) push(node *registry, location, name string, content forked, whole bool) bool {
+// push sends the rest of an upload and closes it, with a PATCH or all in the closing PUT. It gives what kept it from being told 201; if it was, the blob
+// must be what it sent. A client that is told 416 or 404 while it sends may see no more of it than a connection that breaks.
+func (r *racing) push(node *registry, location, name string, content forked, whole bool) (lost string) {
 	d, err := content.digest()
 	if err != nil {
 		r.Error(err)
-		return false
+		return err.Error()
 	}
 	var options []option
 	if whole {
 		options = append(options, reading(content.rest()))
 	} else {
 		a, err := node.try(http.MethodPatch, node.url+location, reading(content.rest()))
-		if err != nil || !r.accepted(a, http.StatusAccepted) {
-			return false
+		if lost := r.refused(a, err, http.StatusAccepted); lost != "" {
+			return lost
 		}
 		location = a.header.Get("Location")
 	}
 	a, err := node.try(http.MethodPut, closing(node.url+location, d), options...)
-	if err != nil || !r.accepted(a, http.StatusCreated) {
-		return false
+	if lost := r.refused(a, err, http.StatusCreated); lost != "" {
+		return lost
 	}
 	node.blob(name, d, content.size)
-	return true
+	return ""
 }
 
-// accepted says whether a request was; if not, the upload must be in other hands.
-func (r *racing) accepted(a *answer, want int) bool {
-	if a.status != want && a.status != http.StatusRequestedRangeNotSatisfiable && a.status != http.StatusNotFound {
+// refused says how a request was, if it was; then the upload must be in other hands.
+func (r *racing) refused(a *answer, err error, want int) string {
+	switch {
+	case err != nil:
+		return err.Error()
+	case a.status == want:
+		return ""
+	case a.status != http.StatusRequestedRangeNotSatisfiable && a.status != http.StatusNotFound:
 		r.Errorf("%s: %d %s", a.what, a.status, a.body)
 	}
-	return a.status == want
+	return fmt.Sprintf("%s: %d %s", a.what[:5], a.status, a.body)
 }

@@ -1,0 +1,260 @@
+package events
+
+import "github.com/redis/go-redis/v9"
+
+// # What stands in Redis
+//
+// KEYS[1] of each script is {<namespace>:events}, which all keys begin with; being a hash tag, it keeps them on one server of a Cluster. Scripts make the
+// other keys of it:
+//
+//	:q:<endpoint>       stream, fields id (of the journal entry) and body (its note); consumer group "registryd", consumers are instances; never trimmed
+//	:later:<endpoint>   sorted set of stream ids, by when they are to be tried again (milliseconds); these are pending to nobody
+//	:tries:<endpoint>   hash, entry -> attempts that failed
+//	:open:<endpoint>    sorted set of the entries that the endpoint has yet to take, by name, which is by time: for figures alone
+//	:lease:<endpoint>   the instance that sends to an ordered endpoint; dies unless renewed
+//	:event:<entry>      hash, endpoint -> stream id, of the endpoints that have yet to take the entry
+//	:done:<entry>       there for an hour after they all have
+//	:best:<endpoint>    stream of best effort, which is trimmed
+//	:endpoints          sorted set of endpoints, by when a node that has them said so (seconds)
+//
+// An entry is known while event: or done: is there. At any time each endpoint in event: has its message in the stream, and the message is yet to be given
+// to the group, or pending to a consumer, or in later:. checkScript finds what is not so, after keys were lost one by one.
+const luaHead = `
+local P = KEYS[1] .. ':'
+local function clock()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+local function forget(e, id, sid)
+  local q = P .. 'q:' .. e
+  redis.call('XACK', q, 'registryd', sid)
+  redis.call('XDEL', q, sid)
+  redis.call('ZREM', P .. 'later:' .. e, sid)
+end
+local function taken(e, id)
+  local event = P .. 'event:' .. id
+  redis.call('ZREM', P .. 'open:' .. e, id)
+  redis.call('HDEL', P .. 'tries:' .. e, id)
+  if redis.call('HDEL', event, e) == 1 and redis.call('EXISTS', event) == 0 then
+    redis.call('SET', P .. 'done:' .. id, 1, 'EX', 3600)
+    return 1
+  end
+  return 0
+end
+local function mine(q, me, sid)
+  local p = redis.pcall('XPENDING', q, 'registryd', sid, sid, 1)
+  return not p.err and p[1] and p[1][2] == me
+end
+`
+
+func script(body string) *redis.Script { return redis.NewScript(luaHead + body) }
+
+var (
+	// enqueueScript (for each entry: id, repair, body, number of endpoints, endpoints): of how many endpoints it was new. An entry that is known stays as it
+	// is; with repair, messages of it that are gone are put back, and nothing else.
+	enqueueScript = script(`
+local i, all = 1, {}
+while i <= #ARGV do
+  local id, repair, body, n, new = ARGV[i], ARGV[i + 1] == '1', ARGV[i + 2], tonumber(ARGV[i + 3]), 0
+  local event = P .. 'event:' .. id
+  local known = redis.call('EXISTS', event, P .. 'done:' .. id) > 0
+  for j = i + 4, i + 3 + n do
+    local e = ARGV[j]
+    local q, add = P .. 'q:' .. e, not known and not repair
+    if known and repair then
+      local sid = redis.call('HGET', event, e)
+      add = sid and #redis.call('XRANGE', q, sid, sid) == 0
+    end
+    if add then
+      redis.call('HSET', event, e, redis.call('XADD', q, '*', 'id', id, 'body', body))
+      redis.call('ZADD', P .. 'open:' .. e, 0, id)
+      new = new + 1
+    end
+  end
+  all[#all + 1] = new
+  i = i + 4 + n
+end
+return all`)
+
+	// tellScript (for each event: endpoint, id, body): best effort.
+	tellScript = script(`
+for i = 1, #ARGV, 3 do
+  redis.call('XADD', P .. 'best:' .. ARGV[i], 'MAXLEN', '~', 100000, '*', 'id', ARGV[i + 1], 'body', ARGV[i + 2])
+end
+return 1`)
+
+	// takeScript (endpoint, consumer, room, idle milliseconds, cursor, lease milliseconds): the next cursor, and for each message its stream id, entry, body,
+	// attempts. What is due again comes first, in at most half of the room; then, from cursor on unless it is empty, what a consumer has not kept fresh
+	// for so long; then what is new; then best effort, without a stream id. Of an ordered endpoint (lease not 0) only the holder of its lease takes, and
+	// nothing new before it has seen all that is old; 'taken' says that another one holds it, 'fresh' that it is the caller's from now on.
+	takeScript = script(`
+local e, me, room, idle, cursor, lease = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5], tonumber(ARGV[6])
+local q, later = P .. 'q:' .. e, P .. 'later:' .. e
+if lease > 0 then
+  local holder = redis.call('GET', P .. 'lease:' .. e)
+  if holder and holder ~= me then return {'taken'} end
+  redis.call('SET', P .. 'lease:' .. e, me, 'PX', lease)
+  if not holder then return {'fresh'} end
+end
+if type(redis.pcall('XGROUP', 'CREATECONSUMER', q, 'registryd', me)) == 'table' then -- an error: no stream, or no group
+  redis.call('XGROUP', 'CREATE', q, 'registryd', '0', 'MKSTREAM')
+end
+local out = {cursor}
+local function give(messages, sure)
+  for _, m in ipairs(messages or {}) do
+    if m and m[2] then
+      local f = m[2]
+      for i = 0, 3 do out[#out + 1] = '' end
+      local at = #out - 4
+      if sure then out[at + 1] = m[1] end
+      for i = 1, #f, 2 do
+        if f[i] == 'id' then out[at + 2] = f[i + 1] elseif f[i] == 'body' then out[at + 3] = f[i + 1] end
+      end
+      out[at + 4] = sure and redis.call('HGET', P .. 'tries:' .. e, out[at + 2]) or '0'
+      room = room - 1
+    end
+  end
+end
+if room <= 0 then return out end
+local due = redis.call('ZRANGEBYSCORE', later, '-inf', clock(), 'LIMIT', 0, math.ceil(room / 2))
+if #due > 0 then
+  redis.call('ZREM', later, unpack(due))
+  due[#due + 1] = 'FORCE'
+  give(redis.call('XCLAIM', q, 'registryd', me, 0, unpack(due)), true)
+end
+if cursor ~= '' and room > 0 then
+  local r = redis.call('XAUTOCLAIM', q, 'registryd', me, idle, cursor, 'COUNT', room)
+  out[1] = r[1]
+  give(r[2], true)
+end
+if room > 0 and (lease == 0 or out[1] == '' or out[1] == '0-0') then
+  local r = redis.call('XREADGROUP', 'GROUP', 'registryd', me, 'COUNT', room, 'STREAMS', q, '>')
+  if r then give(r[1][2], true) end
+end
+if room > 0 then
+  local best = redis.call('XRANGE', P .. 'best:' .. e, '-', '+', 'COUNT', room)
+  for _, m in ipairs(best) do redis.call('XDEL', P .. 'best:' .. e, m[1]) end
+  give(best, false)
+end
+return out`)
+
+	// doneScript (for each: endpoint, entry, stream id or empty): for each 1 if no endpoint is left that has yet to take the entry. A message that was put
+	// into the stream anew meanwhile goes too.
+	doneScript = script(`
+local all = {}
+for i = 1, #ARGV, 3 do
+  local e, id, sid = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local now = redis.call('HGET', P .. 'event:' .. id, e)
+  if sid ~= '' then forget(e, id, sid) end
+  if now and now ~= sid then forget(e, id, now) end
+  all[#all + 1] = taken(e, id)
+end
+return all`)
+
+	// laterScript (endpoint, consumer, entry, stream id, milliseconds): counts an attempt, and puts the message off; with a negative time it stays where it
+	// is. Only while it is pending to the consumer.
+	laterScript = script(`
+local e, me, id, sid, wait = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local q = P .. 'q:' .. e
+if not mine(q, me, sid) then return 0 end
+redis.call('HINCRBY', P .. 'tries:' .. e, id, 1)
+if wait >= 0 then
+  redis.call('XACK', q, 'registryd', sid)
+  redis.call('ZADD', P .. 'later:' .. e, clock() + wait, sid)
+end
+return 1`)
+
+	// holdScript (endpoint, consumer, idle milliseconds, stream ids): says of messages that are pending to the consumer for how long nobody has cared for
+	// them: 0 keeps them, more gives them to whoever claims what is idle for so long, and with them the lease.
+	holdScript = script(`
+local e, me, idle = ARGV[1], ARGV[2], ARGV[3]
+local q = P .. 'q:' .. e
+for i = 4, #ARGV do
+  if mine(q, me, ARGV[i]) then redis.call('XCLAIM', q, 'registryd', me, 0, ARGV[i], 'IDLE', idle, 'JUSTID') end
+end
+if idle ~= '0' and redis.call('GET', P .. 'lease:' .. e) == me then redis.call('DEL', P .. 'lease:' .. e) end
+return 1`)
+
+	// checkScript (entries): of each 'done', 'unknown', 'queued', or 'lost' and the endpoints whose message is not in the stream. A message that is in the
+	// stream and that nobody would ever take is due at once. An endpoint that no node has had for ARGV[1] seconds has no say.
+	checkScript = script(`
+local now, gone, last = clock(), {}, {}
+for _, e in ipairs(redis.call('ZRANGEBYSCORE', P .. 'endpoints', '-inf', now / 1000 - ARGV[1])) do gone[e] = true end
+local function split(sid)
+  local a, b = string.match(sid, '(%d+)-(%d+)')
+  return tonumber(a), tonumber(b)
+end
+local function given(e, sid)
+  if not last[e] then
+    last[e] = {0, 0}
+    local groups = redis.pcall('XINFO', 'GROUPS', P .. 'q:' .. e)
+    for _, g in ipairs(groups.err and {} or groups) do
+      for i = 1, #g, 2 do
+        if g[i] == 'last-delivered-id' then last[e] = {split(g[i + 1])} end
+      end
+    end
+  end
+  local a, b = split(sid)
+  return a < last[e][1] or a == last[e][1] and b <= last[e][2]
+end
+local function look(e, id, sid)
+  local q = P .. 'q:' .. e
+  if #redis.call('XRANGE', q, sid, sid) == 0 then return false end
+  if given(e, sid) and not redis.call('ZSCORE', P .. 'later:' .. e, sid) then
+    local p = redis.pcall('XPENDING', q, 'registryd', sid, sid, 1)
+    if not p.err and #p == 0 then redis.call('ZADD', P .. 'later:' .. e, now, sid) end
+  end
+  return true
+end
+local all = {}
+for i = 2, #ARGV do
+  local id, state, lost = ARGV[i], 'unknown', ''
+  if redis.call('EXISTS', P .. 'done:' .. id) == 1 then state = 'done' end
+  local fields = redis.call('HGETALL', P .. 'event:' .. id)
+  for j = 1, #fields, 2 do
+    local e, sid = fields[j], fields[j + 1]
+    if gone[e] then
+      forget(e, id, sid)
+      if taken(e, id) == 1 then state = 'done' end
+    elseif look(e, id, sid) then
+      state = 'queued'
+    else
+      lost = lost .. ' ' .. e
+    end
+  end
+  if lost ~= '' then state = 'lost' .. lost end
+  all[#all + 1] = state
+end
+return all`)
+
+	// sweepScript (seconds, milliseconds): removes consumers that have nothing and were not heard of for so many milliseconds, and what is kept for endpoints
+	// that no node has had for so many seconds. That they are gone is remembered for a day, in which the journal is walked many times.
+	sweepScript = script(`
+local now = math.floor(clock() / 1000)
+for _, e in ipairs(redis.call('ZRANGEBYSCORE', P .. 'endpoints', now - ARGV[1] + 1, '+inf')) do
+  local consumers = redis.pcall('XINFO', 'CONSUMERS', P .. 'q:' .. e, 'registryd')
+  for _, c in ipairs(consumers.err and {} or consumers) do
+    local is = {}
+    for i = 1, #c, 2 do is[c[i]] = c[i + 1] end
+    if is.pending == 0 and is.idle > tonumber(ARGV[2]) then redis.call('XGROUP', 'DELCONSUMER', P .. 'q:' .. e, 'registryd', is.name) end
+  end
+end
+for _, e in ipairs(redis.call('ZRANGEBYSCORE', P .. 'endpoints', '-inf', now - ARGV[1])) do
+  for _, kind in ipairs({'q:', 'later:', 'tries:', 'open:', 'lease:', 'best:'}) do redis.call('UNLINK', P .. kind .. e) end
+end
+redis.call('ZREMRANGEBYSCORE', P .. 'endpoints', '-inf', now - 86400)
+return 1`)
+
+	// censusScript (announce, endpoints): says, if announce is 1, that a node has these endpoints; and gives of each how many entries wait, the first of
+	// them, and how many events of best effort do.
+	censusScript = script(`
+local out = {}
+for i = 2, #ARGV do
+  local e = ARGV[i]
+  if ARGV[1] == '1' then redis.call('ZADD', P .. 'endpoints', math.floor(clock() / 1000), e) end
+  out[#out + 1] = redis.call('ZCARD', P .. 'open:' .. e)
+  out[#out + 1] = redis.call('ZRANGE', P .. 'open:' .. e, 0, 0)[1] or ''
+  out[#out + 1] = redis.call('XLEN', P .. 'best:' .. e)
+end
+return out`)
+)

@@ -1,0 +1,128 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+)
+
+// queue is where a lane has its messages from. take and done are for one goroutine each.
+type queue interface {
+	// take gives up to n messages that are to be delivered now, and that are nobody else's for a while.
+	take(ctx context.Context, n int) ([]*message, error)
+	// done says that the endpoint has taken them, or that they are among the dead. It can be done again.
+	done(ctx context.Context, messages []*message) error
+	// later counts an attempt and puts the message off, to be taken again by anybody after that time. The caller has it no more, also when it fails.
+	later(ctx context.Context, m *message, after time.Duration) error
+	// tried counts an attempt at a message that stays with the caller.
+	tried(ctx context.Context, m *message) error
+	// keep says that these are still worked on; release, that they are not, and that others may take them at once.
+	keep(ctx context.Context, messages []*message) error
+	release(ctx context.Context, messages []*message) error
+}
+
+var (
+	// errNotOurs: another node sends to this ordered endpoint.
+	errNotOurs = errors.New("another node sends to this endpoint")
+	// errAnew: this node sends to an ordered endpoint from now on. What it had before is void.
+	errAnew = errors.New("this node sends to the endpoint from now on")
+)
+
+// stream is the queue of an endpoint in Redis.
+type stream struct {
+	*remote
+	endpoint *Endpoint
+	instance string
+	settle   func(ids ...string)
+
+	cursor  string    // how far messages of others were looked for; empty while that was done lately
+	looked  time.Time // when that was done last
+	current bool      // of an ordered endpoint: all that was given to nodes before is here
+}
+
+// begin is where the search for messages of others begins, and what it gives when it is over.
+const begin = "0-0"
+
+func (s *stream) take(ctx context.Context, n int) ([]*message, error) {
+	if s.cursor == "" && time.Since(s.looked) > s.times.stale/4 {
+		s.cursor = begin
+	}
+	idle, lease := s.times.stale.Milliseconds(), int64(0)
+	if s.endpoint.Ordered {
+		lease = s.times.lease.Milliseconds()
+		if !s.current { // there is one holder at a time, so all that is pending is the caller's
+			idle = 0
+			if s.cursor == "" {
+				s.cursor = begin
+			}
+		}
+	}
+	answer, err := s.run(ctx, takeScript, s.endpoint.Name, s.instance, n, idle, s.cursor, lease)
+	if err != nil {
+		s.cursor, s.current = "", false // messages may have been given that did not arrive
+		return nil, err
+	}
+	switch text(answer, 0) {
+	case "taken":
+		s.cursor, s.current = "", false
+		return nil, errNotOurs
+	case "fresh":
+		s.cursor, s.current = "", false
+		return nil, errAnew
+	}
+	if n > 0 && s.cursor != "" {
+		if s.cursor = text(answer, 0); s.cursor == begin {
+			s.cursor, s.looked, s.current = "", time.Now(), true
+		}
+	}
+	var messages []*message
+	for i := 1; i+3 < len(answer); i += 4 {
+		m := s.endpoint.newMessage(text(answer, i+1), []byte(text(answer, i+2)))
+		m.at, m.best = text(answer, i), text(answer, i) == ""
+		m.attempts, _ = strconv.Atoi(text(answer, i+3))
+		messages = append(messages, m)
+	}
+	return messages, nil
+}
+
+func (s *stream) done(ctx context.Context, messages []*message) error {
+	var receipts []receipt
+	for _, m := range messages {
+		if !m.best {
+			receipts = append(receipts, receipt{s.endpoint.Name, m.id, m.at})
+		}
+	}
+	over, err := s.taken(ctx, receipts)
+	if len(over) > 0 {
+		s.settle(over...)
+	}
+	return err
+}
+
+func (s *stream) later(ctx context.Context, m *message, after time.Duration) error {
+	_, err := s.run(ctx, laterScript, s.endpoint.Name, s.instance, m.id, m.at, after.Milliseconds())
+	return err
+}
+
+func (s *stream) tried(ctx context.Context, m *message) error { return s.later(ctx, m, -time.Millisecond) }
+
+func (s *stream) keep(ctx context.Context, messages []*message) error { return s.hold(ctx, messages, 0) }
+
+func (s *stream) release(ctx context.Context, messages []*message) error {
+	return s.hold(ctx, messages, s.times.stale)
+}
+
+func (s *stream) hold(ctx context.Context, messages []*message, idle time.Duration) error {
+	if len(messages) == 0 && (idle == 0 || !s.endpoint.Ordered) {
+		return nil
+	}
+	args := []any{s.endpoint.Name, s.instance, idle.Milliseconds()}
+	for _, m := range messages {
+		if !m.best {
+			args = append(args, m.at)
+		}
+	}
+	_, err := s.run(ctx, holdScript, args...)
+	return err
+}

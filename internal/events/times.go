@@ -1,0 +1,49 @@
+package events
+
+import "time"
+
+// times are how long things take. Tests change them.
+type times struct {
+	budget time.Duration // of a call of Redis, which no client waits for
+	poll   time.Duration // until a node that has nothing to do looks again; what comes in through it is seen at once
+	drain  time.Duration // for deliveries under way, when the node stops
+	census time.Duration // between two counts of what waits; also how often a node says which endpoints it has
+
+	// A message that nobody has cared for this long is given to another node. Whoever has it says so every refresh.
+	stale, refresh time.Duration
+	lease          time.Duration // of an ordered endpoint; it is renewed with every poll
+
+	// The relay. A lease of the store is renewed three times in its time: with 30 s that is 8,640 requests a day, and as many for each other node, to see
+	// whether it is free.
+	relayLease, relayRetry time.Duration
+	untold                 time.Duration // how old an entry is before the relay asks whether Redis knows of it
+	betweenWalks           time.Duration // of the journal, with Redis: 5 s are 17,280 LISTs a day
+	betweenPages           time.Duration // of 1,000 entries: 1.5 s are 57,600 LISTs a day at most, while much waits
+	away                   time.Duration // how long Redis is away before the relay delivers by itself
+	directWalk             time.Duration // without Redis: 2 s are 43,200 LISTs a day, twice as many while more than a page waits
+	settled                time.Duration // since when an entry must have been seen to be visible, if nobody told of it: longer than a node believes an older tag
+	gone                   time.Duration // since when no node has had an endpoint, before what waits for it is dropped
+	idle                   time.Duration // since when a consumer that has nothing was not heard of, before it is removed
+}
+
+var usualTimes = times{
+	budget: 500 * time.Millisecond,
+	poll:   500 * time.Millisecond,
+	drain:  5 * time.Second,
+	census: 10 * time.Second,
+
+	stale:   45 * time.Second,
+	refresh: 10 * time.Second,
+	lease:   15 * time.Second,
+
+	relayLease:   30 * time.Second,
+	relayRetry:   10 * time.Second,
+	untold:       10 * time.Second,
+	betweenWalks: 5 * time.Second,
+	betweenPages: 1500 * time.Millisecond,
+	away:         5 * time.Second,
+	directWalk:   2 * time.Second,
+	settled:      2 * time.Second,
+	gone:         10 * time.Minute,
+	idle:         time.Hour,
+}
