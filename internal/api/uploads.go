@@ -60,6 +60,9 @@ func (h *handler) mount(w http.ResponseWriter, r *http.Request, repository *stor
 	if err != nil {
 		return false, err
 	}
+	what := h.happening(r, ActionMount, KindBlob, repository)
+	what.From, what.Digest, what.Size = source, blob.Digest, blob.Size
+	h.opts.Events.Happened(what)
 	return true, h.created(w, r, blobPath(repository, blob.Digest), blob.Digest)
 }
 
@@ -82,6 +85,12 @@ func (h *handler) putWhole(w http.ResponseWriter, r *http.Request, repository *s
 	if err != nil {
 		return err
 	}
+	return h.pushed(w, r, repository, blob)
+}
+
+// pushed answers for a blob that was pushed.
+func (h *handler) pushed(w http.ResponseWriter, r *http.Request, repository *storage.Repository, blob storage.Descriptor) error {
+	h.blobHappened(r, ActionPush, repository, blob)
 	return h.created(w, r, blobPath(repository, blob.Digest), blob.Digest)
 }
 
@@ -155,7 +164,7 @@ func (h *handler) closeUpload(w http.ResponseWriter, r *http.Request, repository
 	if held.ended(next, err); err != nil {
 		return held.refused(err)
 	}
-	return h.created(w, r, blobPath(repository, blob.Digest), blob.Digest)
+	return h.pushed(w, r, repository, blob)
 }
 
 // chunkOf reads what a request says of its body.

@@ -56,7 +56,7 @@ func TestModel(t *testing.T) {
 func TestTelling(t *testing.T) {
 	t.Parallel()
 	results := map[porcupine.CheckResult]int{}
-	for n := range uint64(2000) {
+	for n := range uint64(4000) {
 		ops := draw(rand.New(rand.NewPCG(n, 0)))
 		whole, _ := porcupine.CheckOperationsVerbose(tagModel, ops, patience)
 		if told, _ := porcupine.CheckOperationsVerbose(tagModel, telling(ops), patience); told != whole {
@@ -82,7 +82,7 @@ func draw(random *rand.Rand) (ops []porcupine.Operation) {
 			before, state = state, ""
 			s.effect, s.digest = removes, ""
 		case 3:
-			if random.IntN(3) == 0 {
+			if random.IntN(2) == 0 {
 				s.digest = before
 			}
 		}
