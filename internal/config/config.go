@@ -187,8 +187,8 @@ type Indexes struct {
 
 // Platform is one that must be there.
 type Platform struct {
-	Architecture string `yaml:"architecture"`
-	OS           string `yaml:"os"`
+	Architecture string `yaml:"architecture" doc:"Its architecture, such as amd64."`
+	OS           string `yaml:"os" doc:"Its operating system, such as linux."`
 }
 
 // Default is what holds where nothing is set.

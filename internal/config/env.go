@@ -43,7 +43,7 @@ func (l *loader) variable(name, value string) {
 	for i, part := range parts {
 		next := k.child(part)
 		if next == nil {
-			next = renamed(join(k.path, strings.ToLower(part)))
+			next = l.renamed(join(k.path, strings.ToLower(part)))
 		}
 		if next == nil {
 			l.unknown(strings.ToLower(strings.Join(parts, ".")), name)
@@ -58,20 +58,25 @@ func (l *loader) variable(name, value string) {
 	case k.isSection():
 		l.problem("%s: %s has keys of its own; set one of those, such as %s.", name, k.path, k.firstValue().env())
 	case k.isTexts() && value != "" && !looksLikeList(value):
-		l.value(k, split(value), name)
+		l.value(l, k, split(value), name)
 	case k.typ.Kind() == reflect.Map || k.typ.Kind() == reflect.Slice:
 		var doc yaml.Node
-		if err := yaml.Unmarshal([]byte(value), &doc); err != nil && k.isTexts() {
+		switch err := yaml.Unmarshal([]byte(value), &doc); {
+		case err != nil && k.isTexts():
 			l.problem("%s: the value is not valid YAML; write it such as [a, b], or a,b.", name) // without the error, which may show a secret
-		} else if err != nil {
+		case err != nil && k.element != nil:
+			l.problem("%s: the value is not valid YAML; correct it.", name) // likewise
+		case err != nil:
 			l.problem("%s: the value is not valid YAML (%s); correct it.", name, yamlError(err))
-		} else if len(doc.Content) > 0 {
-			l.value(k, resolve(doc.Content[0]), name)
+		case len(doc.Content) > 0 && k.element != nil:
+			l.list(k, doc.Content[0], name, variable(name))
+		case len(doc.Content) > 0:
+			l.value(l, k, resolve(doc.Content[0]), name)
 		}
 	case value == "" && k.typ.Kind() != reflect.String:
 		// Compose files and charts pass empty variables on for "not set".
 	default:
-		l.value(k, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value}, name)
+		l.value(l, k, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value}, name)
 	}
 }
 

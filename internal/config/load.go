@@ -110,11 +110,6 @@ func (l *loader) set(k *key, value any, where string) {
 	l.origins[k.path] = where
 }
 
-// invalid notes a value that k cannot have; err goes on after the name of the key.
-func (l *loader) invalid(k *key, where string, err error) {
-	l.problem("%s: %s %v.", where, k.path, err)
-}
-
 func (l *loader) problem(format string, args ...any) {
 	l.problems = append(l.problems, fmt.Sprintf(format, args...))
 }
@@ -130,7 +125,7 @@ func (l *loader) flags(flags []Flag) {
 	for _, f := range flags {
 		k := lookup(f.Key)
 		if value, err := k.parseText(f.Value); err != nil {
-			l.invalid(k, f.Name, err)
+			l.problem("%s: %s %v.", f.Name, k.path, err)
 		} else {
 			l.set(k, value, f.Name)
 		}

@@ -52,7 +52,6 @@ var moved = []struct {
 	{"storage.azure", false, "registryd keeps content in a directory or an S3 bucket; set storage.filesystem.rootdirectory or storage.s3"},
 	{"storage.inmemory", false, "content is always kept; set storage.filesystem.rootdirectory to a directory that you throw away"},
 	{"proxy", false, "registryd does not mirror another registry"},
-	{"notifications", false, "events are not sent yet"},
 	{"redis.tls.clientcas", false, "CNCF Distribution did not use it either; name whom to trust in redis.tls.rootcas"},
 	{"middleware", false, "registryd has no middleware to plug in"},
 	{"policy", false, "policies are not supported"},
@@ -65,8 +64,15 @@ var moved = []struct {
 	{"loglevel", false, "it has moved; set log.level"},
 }
 
+func (l *loader) title(path string) string {
+	if path == "" {
+		return "the file"
+	}
+	return path
+}
+
 // renamed gives the key that stands for one of CNCF Distribution 2; nil if there is none.
-func renamed(path string) *key {
+func (l *loader) renamed(path string) *key {
 	if path == "redis.addr" {
 		return lookup("redis.addrs") // a single address is a list of one
 	}
@@ -85,7 +91,11 @@ func (l *loader) unknown(path, where string) {
 			return
 		}
 	}
-	k := nearest(path)
+	if k := within(path); k != nil {
+		l.problem("%s: the entries of %s have no keys of their own here; write all of them, as YAML, to %s.", where, k.path, k.env())
+		return
+	}
+	k := nearest(schema, path)
 	if k == nil {
 		l.problem("%s: there is no key %s; remove it, or take one of those that `registryd config print` lists.", where, path)
 		return
@@ -95,6 +105,16 @@ func (l *loader) unknown(path, where string) {
 		name += " (" + k.env() + ")"
 	}
 	l.problem("%s: there is no key %s; write the nearest one, %s, or remove it.", where, path, name)
+}
+
+// within gives the list of sections that path would be in; nil if there is none.
+func within(path string) (list *key) {
+	schema.walk(func(k *key) {
+		if k.element != nil && below(path, k.path) {
+			list = k
+		}
+	})
+	return list
 }
 
 func below(path, section string) bool {

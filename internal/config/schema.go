@@ -74,14 +74,6 @@ func (k *key) env() string {
 // of gives the key's value in a Config, or in an element of a list.
 func (k *key) of(holder any) any { return reflect.ValueOf(holder).FieldByIndex(k.index).Interface() }
 
-// example is how a value of the key may be written, from its documentation.
-func (k *key) example() string {
-	_, example, _ := strings.Cut(k.doc, "such as ")
-	example, _, _ = strings.Cut(example, "; ")
-	example, _, _ = strings.Cut(example, "], which")
-	return example
-}
-
 func join(section, name string) string {
 	if section == "" {
 		return name

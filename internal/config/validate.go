@@ -30,11 +30,7 @@ func (l *loader) validate(c Config) {
 	l.check("http.tls.key", c.HTTP.TLS.Certificate == "" || c.HTTP.TLS.Key != "", "is missing beside http.tls.certificate; name the file of the private key")
 	l.check("http.tls.certificate", c.HTTP.TLS.Key == "" || c.HTTP.TLS.Certificate != "", "is missing beside http.tls.key; name the file of the certificate")
 	for name, values := range c.HTTP.Headers {
-		ok := httpguts.ValidHeaderFieldName(name)
-		for _, v := range values {
-			ok = ok && httpguts.ValidHeaderFieldValue(v)
-		}
-		l.check("http.headers", ok, "has an entry %q that cannot be a header; correct its name or value", name)
+		l.check("http.headers", validHeader(name, values), "has an entry %q that cannot be a header; correct its name or value", name)
 	}
 
 	l.check("http.draintimeout", c.HTTP.DrainTimeout >= 0, "is negative; write how long to wait, such as 60s, or 0s")
@@ -52,6 +48,7 @@ func (l *loader) validate(c Config) {
 	l.check("storage.s3.chunksize", s3.ChunkSize >= 5<<20 && s3.ChunkSize <= 5<<30, "is %s; write a size from 5MiB to 5GiB", s3.ChunkSize)
 	l.check("storage.s3.chunksize", s3.Bucket == "" || 2*s3.ChunkSize <= c.Uploads.Memory, "is %s; write at most half of uploads.memory (%s)", s3.ChunkSize, c.Uploads.Memory)
 	l.validateRedis(c.Redis)
+	l.validateEndpoints(c.Notifications.Endpoints)
 	l.check("cache.memory", c.Cache.Memory >= 1<<20, "is %s; write 1MiB or more, or set cache.enabled to false", c.Cache.Memory)
 	l.check("uploads.provider", c.Uploads.Provider != "redis" || len(c.Redis.Addrs) > 0, "is redis, but there is none; set redis.addrs, or uploads.provider to hmac")
 	l.check("uploads.ttl", c.Uploads.TTL >= time.Minute && c.Uploads.TTL <= 22*time.Hour, "is %s; write a duration from 1m to 22h, since stores drop what is older than a day", shortDuration(c.Uploads.TTL))
@@ -75,11 +72,24 @@ func (l *loader) check(path string, ok bool, format string, args ...any) {
 	if ok {
 		return
 	}
-	sentence := fmt.Sprintf("%s "+format+".", append([]any{path}, args...)...)
-	if where := l.origins[path]; where != "" {
+	l.wrong(l.origins[path], path, format, args...)
+}
+
+// wrong notes a problem; the sentence goes on after what is wrong. where is empty for a default.
+func (l *loader) wrong(where, what, format string, args ...any) {
+	sentence := fmt.Sprintf("%s "+format+".", append([]any{what}, args...)...)
+	if where != "" {
 		sentence = where + ": " + sentence
 	}
 	l.problems = append(l.problems, sentence)
+}
+
+func validHeader[V ~string](name string, values []V) bool {
+	ok := httpguts.ValidHeaderFieldName(name)
+	for _, v := range values {
+		ok = ok && httpguts.ValidHeaderFieldValue(string(v))
+	}
+	return ok
 }
 
 func validAddr(addr string) bool {

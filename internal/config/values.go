@@ -58,7 +58,7 @@ func (k *key) parse(y *yaml.Node) (any, error) {
 		}
 		v := reflect.New(k.typ)
 		if err := y.Decode(v.Interface()); err != nil {
-			return nil, fmt.Errorf("has another shape than it needs; write it %s", strings.TrimSuffix(k.doc[strings.Index(k.doc, "such as"):], "."))
+			return nil, k.misshapen()
 		}
 		return v.Elem().Interface(), nil
 	}
@@ -66,6 +66,11 @@ func (k *key) parse(y *yaml.Node) (any, error) {
 		return nil, errors.New("holds several values; write a single one")
 	}
 	return k.parseText(y.Value)
+}
+
+// misshapen says how a key is written; its documentation has an example.
+func (k *key) misshapen() error {
+	return fmt.Errorf("has another shape than it needs; write it %s", strings.TrimSuffix(k.doc[strings.Index(k.doc, "such as"):], "."))
 }
 
 // isTexts says that the key is a list of texts, which may also be written with commas between them: a:1,b:2.
@@ -89,6 +94,8 @@ func (k *key) parseText(text string) (any, error) {
 	switch reflect.Zero(k.typ).Interface().(type) {
 	case Secret:
 		return Secret(text), nil
+	case URL:
+		return URL(text), nil
 	case bool:
 		switch strings.ToLower(text) {
 		case "true", "yes", "on", "1":

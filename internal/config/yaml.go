@@ -15,49 +15,66 @@ func (l *loader) yaml(name string, text []byte) {
 		return
 	}
 	if len(doc.Content) > 0 {
-		l.section(schema, doc.Content[0], name)
+		l.section(l, schema, doc.Content[0], file(name))
 	}
 }
 
+// source is where YAML stands: it says where a line of it is.
+type source func(line int) string
+
+func file(name string) source { return func(line int) string { return fmt.Sprintf("%s, line %d", name, line) } }
+
+func variable(name string) source { return func(int) string { return name } }
+
+// holder has keys: the configuration as a whole, or an element of a list.
+type holder interface {
+	title(path string) string // what messages call a key, or with an empty path the holder
+	renamed(path string) *key
+	set(k *key, value any, where string)
+	unknown(path, where string)
+}
+
 // section takes the settings of a mapping. Its depth is bounded by the schema's, whatever aliases the file uses.
-func (l *loader) section(section *key, y *yaml.Node, file string) {
+func (l *loader) section(h holder, section *key, y *yaml.Node, from source) {
 	if y = resolve(y); isNull(y) {
+		return
+	}
+	if y.Kind != yaml.MappingNode {
+		l.problem("%s: %s must hold keys with values; correct it there.", from(y.Line), h.title(section.path))
 		return
 	}
 	var children map[string]yaml.Node
 	if err := y.Decode(&children); err != nil {
-		name := section.path
-		if name == "" {
-			name = "the file"
-		}
-		l.problem("%s: %s must hold keys with values, each once (%s); correct it there.", at(file, y.Line), name, yamlError(err))
+		l.problem("%s: %s must hold keys with values, each once (%s); correct it there.", from(y.Line), h.title(section.path), yamlError(err))
 		return
 	}
 	for _, name := range order(y, children) {
 		child := children[name]
-		k, where := section.childExactly(name), at(file, lineOf(y, name, &child))
+		k, where := section.childExactly(name), from(lineOf(y, name, &child))
 		if k == nil {
-			k = renamed(join(section.path, name))
+			k = h.renamed(join(section.path, name))
 		}
 		switch {
 		case k == nil:
-			l.unknown(join(section.path, name), where)
+			h.unknown(join(section.path, name), where)
 		case k.isSection():
-			l.section(k, &child, file)
+			l.section(h, k, &child, from)
+		case k.element != nil:
+			l.list(k, &child, where, from)
 		default:
-			l.value(k, resolve(&child), where)
+			l.value(h, k, resolve(&child), where)
 		}
 	}
 }
 
-func (l *loader) value(k *key, y *yaml.Node, where string) {
+func (l *loader) value(h holder, k *key, y *yaml.Node, where string) {
 	if isNull(y) {
 		return // `headers:` with nothing behind it leaves the default
 	}
 	if value, err := k.parse(y); err != nil {
-		l.invalid(k, where, err)
+		l.problem("%s: %s %v.", where, h.title(k.path), err)
 	} else {
-		l.set(k, value, where)
+		h.set(k, value, where)
 	}
 }
 
@@ -106,8 +123,6 @@ func resolve(y *yaml.Node) *yaml.Node {
 }
 
 func isNull(y *yaml.Node) bool { return y.Kind == yaml.ScalarNode && y.ShortTag() == "!!null" }
-
-func at(file string, line int) string { return fmt.Sprintf("%s, line %d", file, line) }
 
 // yamlError takes the package's name and the line breaks out of its messages.
 func yamlError(err error) string {
