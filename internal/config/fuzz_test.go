@@ -20,6 +20,7 @@ func FuzzYAML(f *testing.F) {
 	}
 	f.Add([]byte("http: &a\n  <<: *a\n"))
 	f.Add([]byte("a: &a [*a]\nhttp: {headers: *a}\n"))
+	f.Add([]byte("notifications: {endpoints: [&a {name: a, url: http://a}, {<<: *a, name: b, headers: {A: [b]}, include: c/*}]}"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		l := newLoader()
 		l.yaml("config.yml", text)
@@ -34,6 +35,10 @@ func FuzzYAML(f *testing.F) {
 		}
 		c.HTTP.Secret, c.HTTP.Secrets, c.Redis.Password, c.Redis.SentinelPassword = "", nil, "", ""
 		c.Redis.Username = "" // wants its password
+		for i := range c.Notifications.Endpoints {
+			e := &c.Notifications.Endpoints[i]
+			e.URL, e.Headers, e.Secret, e.Secrets = "http://a", nil, "", nil
+		}
 		var out bytes.Buffer
 		if err := c.Print(&out); err != nil {
 			t.Fatal(err)

@@ -67,7 +67,11 @@ func elementTitle(list string, index int, name string) string {
 }
 
 func (e *element) title(path string) string {
-	return join(elementTitle(e.list.path, e.index, e.name), path)
+	title := elementTitle(e.list.path, e.index, e.name)
+	if path == "" {
+		return title
+	}
+	return join(title, path)
 }
 
 func (e *element) renamed(string) *key { return nil }

@@ -60,6 +60,30 @@ func TestValues(t *testing.T) {
 				return r.MasterName == "main" && r.Username == "u" && r.Password == "p" && r.DB == 3 && r.DialTimeout == 10*time.Millisecond &&
 					r.ReadTimeout == time.Second && r.TLS.RootCAs[0] == "/ca.pem" && c.Uploads.Provider == "redis"
 			}},
+		{"an endpoint", "notifications: {events: {includereferences: true}, endpoints: [{name: ci, url: 'https://u:p@ci.example/e?k=v', ignore: {actions: pull}, include: 'a/*,b/**', batch: 50}]}", "",
+			func(c Config) bool {
+				e := c.Notifications.Endpoints[0]
+				return c.Notifications.Events.IncludeReferences && e.Name == "ci" && e.URL.Reveal() == "https://u:p@ci.example/e?k=v" && e.Ignore.Actions[0] == "pull" &&
+					slices.Equal(e.Include, []string{"a/*", "b/**"}) && e.Batch == 50 && e.Timeout == 5*time.Second && e.Format == "distribution-v2"
+			}},
+		{"an endpoint of CNCF Distribution", "notifications:\n  endpoints:\n    - name: alistener\n      disabled: false\n      url: https://my.listener.com/event\n" +
+			"      headers: {Authorization: [Bearer x]}\n      timeout: 1s\n      threshold: 10\n      backoff: 1s\n      ignoredmediatypes: [application/octet-stream]\n" +
+			"      ignore: {mediatypes: [application/octet-stream], actions: [pull]}\n", "",
+			func(c Config) bool {
+				e := c.Notifications.Endpoints[0]
+				return e.Headers["Authorization"][0] == "Bearer x" && e.Timeout == time.Second && e.IgnoredMediaTypes[0] == "application/octet-stream"
+			}},
+		{"endpoints in a variable", "notifications: {endpoints: [{name: a, url: 'http://a'}, {name: b, url: 'http://b'}]}", "REGISTRY_NOTIFICATIONS_ENDPOINTS=[{name: c, url: 'http://c'}]",
+			func(c Config) bool {
+				return len(c.Notifications.Endpoints) == 1 && c.Notifications.Endpoints[0].Name == "c"
+			}},
+		{"no endpoint any more", "notifications: {endpoints: [{name: a, url: 'http://a'}]}", "REGISTRY_NOTIFICATIONS_ENDPOINTS=[]", func(c Config) bool { return len(c.Notifications.Endpoints) == 0 }},
+		{"endpoints that are left out", "notifications: {endpoints: }", "REGISTRY_NOTIFICATIONS_ENDPOINTS=", func(c Config) bool { return len(c.Notifications.Endpoints) == 0 }},
+		{"endpoints that share what they say", "notifications:\n  endpoints:\n    - &e {name: a, url: 'http://a', backoff: 2s}\n    - {<<: *e, name: b}\n", "",
+			func(c Config) bool {
+				e := c.Notifications.Endpoints
+				return e[1].Name == "b" && e[1].URL == "http://a" && e[1].Backoff == 2*time.Second && e[0].Name == "a"
+			}},
 		{"no cache", "cache: {enabled: false, memory: 1MiB}", "", func(c Config) bool { return !c.Cache.Enabled && c.Cache.Memory == 1<<20 }},
 		{"the file's own variable", "", "REGISTRY_CONFIGURATION_PATH=/none", func(c Config) bool { return true }},
 		{"podman's variable", "", "REGISTRY_AUTH_FILE=/root/auth.json", func(c Config) bool { return true }},
@@ -139,6 +163,36 @@ func TestProblems(t *testing.T) {
 		{"authentication in a variable", "", "REGISTRY_AUTH_HTPASSWD_REALM=a", "auth is not available"},
 		{"another store", "storage: {gcs: {bucket: a}}", "", "storage.gcs is not available"},
 		{"two stores", "storage: {s3: {bucket: a}, filesystem: {rootdirectory: /data}}", "", "content is kept in one place"},
+		{"an endpoint's unknown key", "notifications: {endpoints: [{name: ci, url: 'http://ci', treshold: 3}]}", "", "config.yml, line 1: there is no key notifications.endpoints[ci].treshold; write the nearest one, threshold, or remove it."},
+		{"an endpoint's unknown key below", "notifications: {endpoints: [{name: ci, url: 'http://ci', ignore: {action: [pull]}}]}", "", "notifications.endpoints[ci].ignore.action; write the nearest one, ignore.actions,"},
+		{"an endpoint's key that nobody knows", "notifications: {endpoints: [{name: ci, url: 'http://ci', zzzzzz: 3}]}", "", "there is no key notifications.endpoints[ci].zzzzzz; remove it, or"},
+		{"an endpoint in a variable of its own", "", "REGISTRY_NOTIFICATIONS_ENDPOINTS_0_URL=http://a", "write all of them, as YAML, to REGISTRY_NOTIFICATIONS_ENDPOINTS."},
+		{"endpoints of another shape", "notifications: {endpoints: {name: a}}", "", "notifications.endpoints has another shape than it needs; write it such as [{name: ci,"},
+		{"an endpoint that is a text", "notifications: {endpoints: [a]}", "", "notifications.endpoints[0] must hold keys with values"},
+		{"endpoints that are no YAML", "", "REGISTRY_NOTIFICATIONS_ENDPOINTS=[{", "REGISTRY_NOTIFICATIONS_ENDPOINTS: the value is not valid YAML"},
+		{"an endpoint without a name", "notifications: {endpoints: [{url: 'http://a'}]}", "", "config.yml, line 1: notifications.endpoints[0].name is missing"},
+		{"an endpoint's name", "notifications: {endpoints: [{name: .., url: 'http://a'}]}", "", "notifications.endpoints[0].name is \"..\"; write 1 to 64 letters"},
+		{"two endpoints of one name", "notifications:\n  endpoints:\n    - {name: a, url: 'http://a'}\n    - {name: a, url: 'http://b'}\n", "", "config.yml, line 4: notifications.endpoints[a].name is that of another endpoint, too; write another one."},
+		{"an endpoint without a URL", "notifications: {endpoints: [{name: a}]}", "", "notifications.endpoints[a].url is missing"},
+		{"an endpoint elsewhere", "notifications: {endpoints: [{name: a, url: 'ftp://a'}]}", "", "notifications.endpoints[a].url is not a URL; write one, such as"},
+		{"a masked endpoint", "notifications: {endpoints: [{name: a, url: 'https://********@a'}]}", "", "notifications.endpoints[a].url has the mask"},
+		{"an endpoint's header", "notifications: {endpoints: [{name: ci, url: 'http://ci', headers: {'A b': [c]}}]}", "", "notifications.endpoints[ci].headers has an entry \"A b\" that cannot be a header"},
+		{"an endpoint's headers of another shape", "notifications: {endpoints: [{name: ci, url: 'http://ci', headers: {A: b}}]}", "", "notifications.endpoints[ci].headers has another shape than it needs; write it such as {Authorization: [Bearer abc]}."},
+		{"an endpoint's masked header", "notifications: {endpoints: [{name: ci, url: 'http://ci', headers: {A: ['********']}}]}", "", "notifications.endpoints[ci].headers has the mask"},
+		{"an endpoint's timeout", "notifications: {endpoints: [{name: ci, url: 'http://ci', timeout: 5}]}", "", "notifications.endpoints[ci].timeout is \"5\", which is no duration"},
+		{"no time for an endpoint", "notifications: {endpoints: [{name: ci, url: 'http://ci', timeout: 0s}]}", "", "notifications.endpoints[ci].timeout must be more than nothing"},
+		{"an endpoint's threshold", "notifications: {endpoints: [{name: ci, url: 'http://ci', threshold: 0}]}", "", "notifications.endpoints[ci].threshold is 0; write 1 or more"},
+		{"an endpoint's pause", "notifications: {endpoints: [{name: ci, url: 'http://ci', backoff: 25h}]}", "", "notifications.endpoints[ci].backoff is 25h; write more than nothing, and 24h at most"},
+		{"an endpoint's longest pause", "notifications: {endpoints: [{name: ci, url: 'http://ci', maxbackoff: 0s}]}", "", "notifications.endpoints[ci].maxbackoff is 0s"},
+		{"no attempts", "notifications: {endpoints: [{name: ci, url: 'http://ci', maxattempts: 0}]}", "", "notifications.endpoints[ci].maxattempts is 0; write 1 or more"},
+		{"an endpoint's batch", "notifications: {endpoints: [{name: ci, url: 'http://ci', batch: 1001}]}", "", "notifications.endpoints[ci].batch is 1001; write 1 to 1000"},
+		{"an endpoint's concurrency", "notifications: {endpoints: [{name: ci, url: 'http://ci', concurrency: 0}]}", "", "notifications.endpoints[ci].concurrency is 0; write 1 to 256"},
+		{"an endpoint's action", "notifications: {endpoints: [{name: ci, url: 'http://ci', ignore: {actions: [pulls]}}]}", "", "notifications.endpoints[ci].ignore.actions has an entry \"pulls\"; write push, pull, mount, delete."},
+		{"an endpoint's pattern", "notifications: {endpoints: [{name: ci, url: 'http://ci', include: [a//b]}]}", "", "notifications.endpoints[ci].include has an entry \"a//b\", which is no pattern"},
+		{"an endpoint's format", "notifications: {endpoints: [{name: ci, url: 'http://ci', format: xml}]}", "", "notifications.endpoints[ci].format is \"xml\"; write one of distribution-v1, distribution-v2, cloudevents"},
+		{"an endpoint's secrets", "notifications: {endpoints: [{name: ci, url: 'http://ci', secret: a, secrets: [b]}]}", "", "notifications.endpoints[ci].secrets is set beside secret"},
+		{"three of them", "notifications: {endpoints: [{name: ci, url: 'http://ci', secrets: [a, b, c]}]}", "", "notifications.endpoints[ci].secrets has 3 entries"},
+		{"half an endpoint's certificate", "notifications: {endpoints: [{name: ci, url: 'http://ci', tls: {key: a.pem}}]}", "", "notifications.endpoints[ci].tls.certificate is missing beside tls.key"},
 		{"half a key pair", "storage: {s3: {bucket: a, accesskey: b}}", "", "go together"},
 		{"no bucket", "storage: {s3: {regionendpoint: 'http://minio:9000'}}", "", "name the bucket"},
 		{"parts too small", "storage: {s3: {bucket: a, chunksize: 1MiB}}", "", "from 5MiB to 5GiB"},
@@ -165,6 +219,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	for _, file := range []string{
 		"http: {secret: hunter2}", "http: {secrets: [hunter2, hunter22]}", "redis: {addrs: [a:1], password: hunter2, sentinelpassword: hunter2}",
 		"storage: {s3: {bucket: a, accesskey: b, secretkey: hunter2, sessiontoken: hunter2}}",
+		"notifications: {endpoints: [{name: a, url: 'https://u:hunter2@a/b?c=hunter2', secret: hunter2, headers: {A: [hunter2]}}, {name: b, url: 'http://hunter2@b', secrets: [hunter2]}]}",
 	} {
 		c, err := from(t, file)
 		if err != nil {
@@ -186,7 +241,9 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 			t.Errorf("the secret shows in:\n%s", out.String())
 		}
 	}
-	for _, variable := range []string{"REGISTRY_HTTP_SECRETS=hunter2,hunter2", "REGISTRY_HTTP_SECRETS=[*hunter2]", "REGISTRY_HTTP_SECRETS=[{a: hunter2}]", "REGISTRY_REDIS_USERNAME=u"} {
+	for _, variable := range []string{"REGISTRY_HTTP_SECRETS=hunter2,hunter2", "REGISTRY_HTTP_SECRETS=[*hunter2]", "REGISTRY_HTTP_SECRETS=[{a: hunter2}]", "REGISTRY_REDIS_USERNAME=u",
+		"REGISTRY_NOTIFICATIONS_ENDPOINTS=[{name: hunter2 x, url: 'ftp://hunter2', headers: {A: hunter2}, secrets: {hunter2: a}}", "REGISTRY_NOTIFICATIONS_ENDPOINTS=[hunter2]",
+		"REGISTRY_NOTIFICATIONS_ENDPOINTS=hunter2", "REGISTRY_NOTIFICATIONS_ENDPOINTS=[{name: a, url: 'ftp://hunter2', headers: {A: [\"hunter2\\n\"]}, secret: hunter2, secrets: [hunter2]}]"} {
 		if _, err := from(t, "redis: {addrs: [a:1]}", variable); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: got %v, want an error without the secret", variable, err)
 		}

@@ -22,7 +22,9 @@ func (l *loader) yaml(name string, text []byte) {
 // source is where YAML stands: it says where a line of it is.
 type source func(line int) string
 
-func file(name string) source { return func(line int) string { return fmt.Sprintf("%s, line %d", name, line) } }
+func file(name string) source {
+	return func(line int) string { return fmt.Sprintf("%s, line %d", name, line) }
+}
 
 func variable(name string) source { return func(int) string { return name } }
 

@@ -36,7 +36,7 @@ func someEvent() Event {
 func d(content string) digest.Digest { return digest.FromString(content) }
 
 // serve runs an endpoint. It ends with the test.
-func serve(t *testing.T, handler http.HandlerFunc) string {
+func serve(t testing.TB, handler http.HandlerFunc) string {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)

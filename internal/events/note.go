@@ -40,8 +40,8 @@ func (e *Endpoint) wanted(events []Event) []Event {
 	return wanted
 }
 
-// message is what one endpoint is to hear of one entry. It belongs to one goroutine at a time.
-type message struct {
+// letter is what one endpoint is to hear of one entry. It belongs to one goroutine at a time.
+type letter struct {
 	id       string // of the entry, a ULID; of best effort, of the event
 	at       string // where it stands in the stream
 	best     bool   // best effort: it has one attempt, and whoever took it has the only copy
@@ -53,9 +53,9 @@ type message struct {
 	broken  []byte  // a note that cannot be read, which is not to be lost for that
 }
 
-// newMessage makes a message of the note of an entry. One without events is over.
-func (e *Endpoint) newMessage(id string, note []byte) *message {
-	m := &message{id: id}
+// newLetter makes a letter of the note of an entry. One without events is over.
+func (e *Endpoint) newLetter(id string, note []byte) *letter {
+	m := &letter{id: id}
 	events, err := ParseNote(note)
 	if err != nil {
 		m.broken, m.reason = note, err.Error()
@@ -65,7 +65,7 @@ func (e *Endpoint) newMessage(id string, note []byte) *message {
 }
 
 // stripe is what an ordered endpoint takes in order.
-func (m *message) stripe() string {
+func (m *letter) stripe() string {
 	if len(m.rest) == 0 {
 		return ""
 	}
@@ -73,6 +73,6 @@ func (m *message) stripe() string {
 }
 
 // giveUp has all that is left count as refused.
-func (m *message) giveUp(reason error) {
+func (m *letter) giveUp(reason error) {
 	m.refused, m.rest, m.reason = append(m.refused, m.rest...), nil, reason.Error()
 }

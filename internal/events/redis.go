@@ -2,7 +2,6 @@ package events
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -28,8 +27,6 @@ const (
 	atOnce   = 200       // entries in one call, so that Redis does other things in between
 	mostSent = 512 << 10 // bytes of notes in one call, unless a single one is longer
 )
-
-var errAnswer = errors.New("redis answers what the script does not")
 
 // run runs a script, whose answer is a list.
 func (r *remote) run(ctx context.Context, script *redis.Script, args ...any) ([]any, error) {
@@ -91,7 +88,7 @@ type order struct {
 func (r *remote) enqueue(ctx context.Context, orders []order) (news []bool, err error) {
 	groups := make([][]any, len(orders))
 	for i, o := range orders {
-		groups[i] = []any{o.id, flag(o.repair), o.note, len(o.endpoints)}
+		groups[i] = []any{o.id, bit(o.repair), o.note, len(o.endpoints)}
 		for _, endpoint := range o.endpoints {
 			groups[i] = append(groups[i], endpoint)
 		}
@@ -121,7 +118,7 @@ func (r *remote) taken(ctx context.Context, all []receipt) (over []string, err e
 // receipt says that an endpoint has taken an entry.
 type receipt struct{ endpoint, id, at string }
 
-func flag(b bool) string {
+func bit(b bool) string {
 	if b {
 		return "1"
 	}

@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// queue is where a lane has its messages from. take and done are for one goroutine each.
+// queue is where a lane has its letters from. take and done are for one goroutine each.
 type queue interface {
-	// take gives up to n messages that are to be delivered now, and that are nobody else's for a while.
-	take(ctx context.Context, n int) ([]*message, error)
+	// take gives up to n letters that are to be delivered now, and that are nobody else's for a while.
+	take(ctx context.Context, n int) ([]*letter, error)
 	// done says that the endpoint has taken them, or that they are among the dead. It can be done again.
-	done(ctx context.Context, messages []*message) error
-	// later counts an attempt and puts the message off, to be taken again by anybody after that time. The caller has it no more, also when it fails.
-	later(ctx context.Context, m *message, after time.Duration) error
-	// tried counts an attempt at a message that stays with the caller.
-	tried(ctx context.Context, m *message) error
+	done(ctx context.Context, letters []*letter) error
+	// later counts an attempt and puts the letter off, to be taken again by anybody after that time. The caller has it no more, also when it fails.
+	later(ctx context.Context, m *letter, after time.Duration) error
+	// tried counts an attempt at a letter that stays with the caller.
+	tried(ctx context.Context, m *letter) error
 	// keep says that these are still worked on; release, that they are not, and that others may take them at once.
-	keep(ctx context.Context, messages []*message) error
-	release(ctx context.Context, messages []*message) error
+	keep(ctx context.Context, letters []*letter) error
+	release(ctx context.Context, letters []*letter) error
 }
 
 var (
@@ -36,15 +36,15 @@ type stream struct {
 	instance string
 	settle   func(ids ...string)
 
-	cursor  string    // how far messages of others were looked for; empty while that was done lately
+	cursor  string    // how far letters of others were looked for; empty while that was done lately
 	looked  time.Time // when that was done last
 	current bool      // of an ordered endpoint: all that was given to nodes before is here
 }
 
-// begin is where the search for messages of others begins, and what it gives when it is over.
+// begin is where the search for letters of others begins, and what it gives when it is over.
 const begin = "0-0"
 
-func (s *stream) take(ctx context.Context, n int) ([]*message, error) {
+func (s *stream) take(ctx context.Context, n int) ([]*letter, error) {
 	if s.cursor == "" && time.Since(s.looked) > s.times.stale/4 {
 		s.cursor = begin
 	}
@@ -60,7 +60,7 @@ func (s *stream) take(ctx context.Context, n int) ([]*message, error) {
 	}
 	answer, err := s.run(ctx, takeScript, s.endpoint.Name, s.instance, n, idle, s.cursor, lease)
 	if err != nil {
-		s.cursor, s.current = "", false // messages may have been given that did not arrive
+		s.cursor, s.current = "", false // letters may have been given that did not arrive
 		return nil, err
 	}
 	switch text(answer, 0) {
@@ -76,19 +76,19 @@ func (s *stream) take(ctx context.Context, n int) ([]*message, error) {
 			s.cursor, s.looked, s.current = "", time.Now(), true
 		}
 	}
-	var messages []*message
+	var letters []*letter
 	for i := 1; i+3 < len(answer); i += 4 {
-		m := s.endpoint.newMessage(text(answer, i+1), []byte(text(answer, i+2)))
+		m := s.endpoint.newLetter(text(answer, i+1), []byte(text(answer, i+2)))
 		m.at, m.best = text(answer, i), text(answer, i) == ""
 		m.attempts, _ = strconv.Atoi(text(answer, i+3))
-		messages = append(messages, m)
+		letters = append(letters, m)
 	}
-	return messages, nil
+	return letters, nil
 }
 
-func (s *stream) done(ctx context.Context, messages []*message) error {
+func (s *stream) done(ctx context.Context, letters []*letter) error {
 	var receipts []receipt
-	for _, m := range messages {
+	for _, m := range letters {
 		if !m.best {
 			receipts = append(receipts, receipt{s.endpoint.Name, m.id, m.at})
 		}
@@ -100,25 +100,27 @@ func (s *stream) done(ctx context.Context, messages []*message) error {
 	return err
 }
 
-func (s *stream) later(ctx context.Context, m *message, after time.Duration) error {
+func (s *stream) later(ctx context.Context, m *letter, after time.Duration) error {
 	_, err := s.run(ctx, laterScript, s.endpoint.Name, s.instance, m.id, m.at, after.Milliseconds())
 	return err
 }
 
-func (s *stream) tried(ctx context.Context, m *message) error { return s.later(ctx, m, -time.Millisecond) }
-
-func (s *stream) keep(ctx context.Context, messages []*message) error { return s.hold(ctx, messages, 0) }
-
-func (s *stream) release(ctx context.Context, messages []*message) error {
-	return s.hold(ctx, messages, s.times.stale)
+func (s *stream) tried(ctx context.Context, m *letter) error {
+	return s.later(ctx, m, -time.Millisecond)
 }
 
-func (s *stream) hold(ctx context.Context, messages []*message, idle time.Duration) error {
-	if len(messages) == 0 && (idle == 0 || !s.endpoint.Ordered) {
+func (s *stream) keep(ctx context.Context, letters []*letter) error { return s.hold(ctx, letters, 0) }
+
+func (s *stream) release(ctx context.Context, letters []*letter) error {
+	return s.hold(ctx, letters, s.times.stale)
+}
+
+func (s *stream) hold(ctx context.Context, letters []*letter, idle time.Duration) error {
+	if len(letters) == 0 && (idle == 0 || !s.endpoint.Ordered) {
 		return nil
 	}
 	args := []any{s.endpoint.Name, s.instance, idle.Milliseconds()}
-	for _, m := range messages {
+	for _, m := range letters {
 		if !m.best {
 			args = append(args, m.at)
 		}

@@ -20,16 +20,22 @@ type DeadEvent struct {
 	Note   []byte    `json:"note"`
 }
 
-// PutDead keeps an event that an endpoint did not take. Its key has one writer at a time, and writing it twice says the same.
+// deadRecord is a dead event as it is stored. It is created once and deleted; nobody swaps it.
+type deadRecord struct {
+	Version int `json:"v"`
+	DeadEvent
+}
+
+// PutDead keeps an event that an endpoint did not take. Where it is kept already, that is left as it is: two nodes may come to give up on the same.
 func (r *Registry) PutDead(ctx context.Context, endpoint string, e DeadEvent) error {
-	content, err := json.Marshal(struct {
-		Version int `json:"v"`
-		DeadEvent
-	}{formatVersion, e})
+	content, err := json.Marshal(deadRecord{formatVersion, e})
 	if err != nil {
 		return err
 	}
-	_, err = r.driver.Put(ctx, r.keys.deadPrefix(endpoint)+e.ID, bytes.NewReader(content), drivers.Cond{})
+	_, err = r.driver.Put(ctx, r.keys.deadPrefix(endpoint)+e.ID, bytes.NewReader(content), drivers.Cond{IfAbsent: true})
+	if errors.Is(err, drivers.ErrPrecondition) {
+		return nil
+	}
 	return err
 }
 
@@ -64,11 +70,14 @@ func (r *Registry) DeadEvent(ctx context.Context, endpoint, id string) (*DeadEve
 	if err != nil {
 		return nil, err
 	}
-	e := &DeadEvent{}
-	if err := json.Unmarshal(content, e); err != nil {
+	var record deadRecord
+	if err := json.Unmarshal(content, &record); err != nil {
 		return nil, fmt.Errorf("dead event %s of %s cannot be read: %w", id, endpoint, err)
 	}
-	return e, nil
+	if record.Version != formatVersion {
+		return nil, fmt.Errorf("dead event %s of %s has format version %d, this node knows %d", id, endpoint, record.Version, formatVersion)
+	}
+	return &record.DeadEvent, nil
 }
 
 // DropDead forgets events for good.

@@ -39,30 +39,30 @@ func (r *Repository) DeleteManifest(ctx context.Context, d digest.Digest, note [
 	if cur.etag == "" {
 		return manifestUnknown(reference.Reference{Digest: d})
 	}
-	entry, err := r.enterDeletion(ctx, cur.live(), Entry{Digest: d, Note: note}, func() string { return cur.Value.Nonce })
+	begun, done := context.WithTimeout(ctx, PushTime)
+	defer done()
+	entry, err := r.enterDeletion(begun, cur.live(), Entry{Digest: d, Note: note}, func() string { return cur.Value.Nonce })
 	if err != nil {
 		return err
 	}
-	buried, err := bury(ctx, objects, key, cur, nil)
+	buried, err := bury(begun, objects, key, cur, nil)
 	if err != nil {
 		return err
 	}
+	late := inTime(begun)
 	// From here on the client's patience does not count: tags that were left would go on serving what is deleted.
 	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), untagTime)
 	defer cancel()
 	untagged, err := r.untag(work, d, key)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if !buried {
-		r.registry.abandon(ctx, entry) // the event is that of whoever buried it
-	}
-	if !buried && !untagged {
+	case late != nil:
+		return late
+	case !buried && !untagged:
 		return manifestUnknown(reference.Reference{Digest: d})
 	}
-	if buried {
-		r.registry.committed(entry)
-	}
+	r.registry.committed(entry)
 	return nil
 }
 

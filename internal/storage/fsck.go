@@ -51,6 +51,8 @@ type FsckSummary struct {
 	Manifests    int   `json:"manifests"`
 	Tags         int   `json:"tags"`
 	Uploads      int   `json:"uploads"` // checkpoints of uploads under way
+	Journal      int   `json:"journal"` // pushes and deletions under way, or not yet delivered
+	Dead         int   `json:"dead"`    // events that an endpoint did not take
 	Damage       int   `json:"damage"`
 	Leftovers    int   `json:"leftovers"`
 	Pruned       int   `json:"pruned"`
@@ -62,7 +64,7 @@ type FsckSummary struct {
 // what looks damaged is read once more before it is called so. It holds a few hundred bytes for each blob in memory.
 func (r *Registry) Fsck(ctx context.Context, opts FsckOptions) (FsckSummary, error) {
 	f := &fsck{Registry: r, opts: opts, data: map[string]drivers.Info{}, old: map[digest.Digest]drivers.Info{}, blobs: map[digest.Digest]*seenBlob{}}
-	for _, step := range []func(context.Context) error{f.whose, f.listData, f.checkPointers, f.checkRepositories, f.checkCatalog, f.leftovers, f.oldLeftovers} {
+	for _, step := range []func(context.Context) error{f.whose, f.listData, f.checkPointers, f.checkRepositories, f.checkCatalog, f.checkJournal, f.checkDead, f.leftovers, f.oldLeftovers} {
 		if err := step(ctx); err != nil {
 			return f.summary, err
 		}

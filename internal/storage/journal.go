@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"fmt"
 	"path"
 	"time"
 
@@ -26,9 +27,12 @@ import (
 //  4. The Outbox is told. Only then is the client answered.
 //  5. Once every event of it was taken, or it is known that nothing came of it, the entry is removed (Settle), many at a time.
 //
-// A process that dies anywhere leaves the entry. Another one finds it and asks for its Outcome: what has become visible is delivered; what has not, and
-// cannot any more, is dropped. An entry that could be either is delivered: an event may come twice, or for a push that was never acknowledged, but none
-// that was acknowledged goes missing.
+// A deletion does the same: its entry, the tombstone within PushTime of it, the other tags, the Outbox, the answer. An entry whose push fails before 3, on
+// bad input most often, is taken back.
+//
+// A process that dies anywhere leaves the entry. Another one finds it and asks for its Outcome (outcome.go): what has become visible is delivered; what
+// has not, and cannot any more, is dropped. An entry that could be either is delivered: an event may come twice, or for a push that was never
+// acknowledged, but none that was acknowledged goes missing.
 //
 // An entry is written once, by one process, under a name of its own, and then only deleted; nobody swaps it. Deleting it twice does no harm.
 
@@ -39,14 +43,20 @@ type Action string
 const (
 	ActionPush   Action = "push"
 	ActionDelete Action = "delete"
+	ActionReplay Action = "replay" // of events that endpoints did not take before; nothing is changed (replay.go)
 )
 
 // PushTime is how long a push may take from its journal entry to its last tag.
 const PushTime = 2 * time.Minute
 
-// entryLapse is when an entry of which nothing is visible is dropped, counted from its id. It is far more than PushTime, for the sake of clocks that
-// differ; whoever drops must have watched the entry for longer than PushTime as well, and that is what it rests on.
-const entryLapse = 10 * time.Minute
+// inTime fails where a push or deletion that began with a context of PushTime took longer. A process that was stopped, or a driver that does not look at
+// its context, may not have noticed: what is acknowledged was done in time all the same.
+func inTime(ctx context.Context) error {
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		return fmt.Errorf("it took longer than %v: %w", PushTime, context.DeadlineExceeded)
+	}
+	return nil
+}
 
 // Entry is one push or deletion under way, or over and not yet delivered.
 type Entry struct {
@@ -56,7 +66,8 @@ type Entry struct {
 	Digest     digest.Digest   `json:"digest,omitempty"` // empty where a tag alone is deleted
 	Tags       []reference.Tag `json:"tags,omitempty"`
 	References []digest.Digest `json:"references,omitempty"` // of a push: everything that the manifest names
-	Stood      string          `json:"stood,omitempty"`      // of a deletion: the nonce of the record to be buried
+	Stood      string          `json:"stood,omitempty"`      // of a deletion: what tells the record to be buried from those that come to stand there later
+	Endpoints  []string        `json:"endpoints,omitempty"`  // of a replay: these alone are to hear of it; whoever has none of them leaves it to others
 	Note       []byte          `json:"note,omitempty"`       // for the Outbox; storage does not look inside
 }
 
@@ -95,8 +106,8 @@ func (r *Registry) enter(ctx context.Context, e Entry) (Entry, error) {
 	return e, err
 }
 
-// enterDeletion writes down that a record shall be buried, of which stood gives the nonce; nothing where there is none. Its event is that of the deletion
-// that buried it, which has an entry of its own.
+// enterDeletion writes down that a record shall be buried, which stood tells from those that come to stand there later; nothing where there is none. Its
+// event is that of the deletion that buried it, which has an entry of its own.
 func (r *Repository) enterDeletion(ctx context.Context, live bool, e Entry, stood func() string) (Entry, error) {
 	if !live {
 		return Entry{}, nil
@@ -142,17 +153,22 @@ func (r *Registry) listIDs(ctx context.Context, prefix, after string, n int) (id
 	if after != "" {
 		opts.After = prefix + after
 	}
-	page, err := r.driver.List(ctx, opts)
-	if err != nil {
-		return nil, "", err
+	for {
+		page, err := r.driver.List(ctx, opts)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, object := range page.Objects {
+			ids = append(ids, path.Base(object.Key))
+		}
+		if page.Next != "" && len(ids) > 0 {
+			next = ids[len(ids)-1]
+		}
+		if page.Next == "" || len(ids) > 0 {
+			return ids, next, nil
+		}
+		opts.After = page.Next // all on this page was of other tools
 	}
-	for _, object := range page.Objects {
-		ids = append(ids, path.Base(object.Key))
-	}
-	if page.Next != "" && len(ids) > 0 {
-		next = ids[len(ids)-1]
-	}
-	return ids, next, nil
 }
 
 // Entry reads an entry; nil where it is gone.
@@ -162,69 +178,32 @@ func (r *Registry) Entry(ctx context.Context, id string) (*Entry, error) {
 		return nil, err
 	}
 	cur.Value.ID = id
+	if err := cur.Value.check(); err != nil {
+		return nil, fmt.Errorf("journal entry %s cannot be used: %w", id, err)
+	}
 	return &cur.Value.Entry, nil
 }
 
-// Outcome is what has become of an entry.
-type Outcome int
-
-// What can be seen of an entry's work.
-const (
-	Pending Outcome = iota // nothing: it may still come
-	Lapsed                 // nothing, and by its age nothing will come, if whoever asks has watched it for longer than PushTime
-	Visible                // it was done, or may have been
-)
-
-// Outcome looks at what an entry was to change.
-func (r *Registry) Outcome(ctx context.Context, e *Entry) (Outcome, error) {
-	visible, err := r.visible(ctx, e)
+// check fails for what this release never writes: it is left to one that knows what to make of it.
+func (e *Entry) check() error {
 	switch {
-	case err != nil:
-		return Pending, err
-	case visible:
-		return Visible, nil
-	case r.opts.Now().Sub(e.Time()) > entryLapse:
-		return Lapsed, nil
+	case e.Action == ActionPush && e.Digest != "":
+	case e.Action == ActionDelete && (e.Digest != "" || len(e.Tags) == 1):
+	case e.Action == ActionReplay && len(e.Endpoints) > 0:
+	default:
+		return fmt.Errorf("the action %q on the digest %q and %d tags is not known", e.Action, e.Digest, len(e.Tags))
 	}
-	return Pending, nil
-}
-
-func (r *Registry) visible(ctx context.Context, e *Entry) (bool, error) {
-	repository := r.Repository(e.Repository)
-	if e.Digest == "" {
-		tag, err := load[tagRecord](ctx, r.driver, repository.keys.tag(e.Tags[0]))
-		return !tag.live() || tag.Value.Nonce != e.Stood, err
-	}
-	link, err := load[revision](ctx, r.driver, repository.keys.revision(e.Digest))
-	switch {
-	case err != nil:
-		return false, err
-	case e.Action == ActionDelete:
-		return !link.live() || link.Value.Nonce != e.Stood, nil
-	case link.etag == "": // there was never a link
-		return false, nil
+	if _, err := reference.ParseName(string(e.Repository)); err != nil {
+		return err
 	}
 	for _, tag := range e.Tags {
-		cur, err := load[tagRecord](ctx, r.driver, repository.keys.tag(tag))
-		if err != nil {
-			return false, err
-		}
-		if cur.etag == "" || cur.live() && !cur.Value.held(e.Digest) {
-			return false, nil
+		if _, err := reference.ParseTag(string(tag)); err != nil {
+			return err
 		}
 	}
-	return true, nil
-}
-
-// held says whether the tag points to d, or did as far as it remembers; one whose memory is full may have.
-func (t *tagRecord) held(d digest.Digest) bool {
-	if t.Digest == d || len(t.History) == historyLength {
-		return true
+	if e.Digest == "" {
+		return nil
 	}
-	for _, before := range t.History {
-		if before.Digest == d {
-			return true
-		}
-	}
-	return false
+	_, err := reference.ParseDigest(e.Digest.String())
+	return err
 }

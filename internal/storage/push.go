@@ -55,6 +55,7 @@ type push struct {
 	before   []stored[tagRecord] // each tag as it stood when the push began
 	stood    atomic.Bool         // there was a link before: others may remember what it said
 	note     []byte
+	id       string // of its entry in the journal
 }
 
 // PutManifest stores a manifest. The journal comes first (see there); then everything is read that it refers to, so that bad input leaves no trace but
@@ -74,11 +75,15 @@ func (r *Repository) PutManifest(ctx context.Context, in Push) (Pushed, error) {
 	if err != nil {
 		return Pushed{}, err
 	}
+	p.id = entry.ID
 	if err := p.read(ctx); err != nil {
 		p.registry.abandon(ctx, entry)
 		return Pushed{}, err
 	}
 	if err := p.store(ctx); err != nil {
+		return Pushed{}, err
+	}
+	if err := inTime(ctx); err != nil {
 		return Pushed{}, err
 	}
 	p.registry.committed(entry)
@@ -100,6 +105,9 @@ func (p *push) store(ctx context.Context) (err error) {
 		return err
 	}
 	want := revision{MediaType: p.MediaType, Size: p.Size}
+	if err := inTime(ctx); err != nil {
+		return err
+	}
 	var link stored[revision]
 	if p.again() {
 		if link, err = load[revision](ctx, p.registry.driver, p.keys.revision(p.Digest)); err != nil {
@@ -208,7 +216,7 @@ func (p *push) point(ctx context.Context, want revision, link stored[revision]) 
 	}
 	for i, tag := range p.tags {
 		group.Go(func() error {
-			record := tagRecord{Digest: p.Digest, MediaType: p.MediaType, Size: p.Size, Time: p.registry.opts.Now().UTC()}
+			record := tagRecord{Digest: p.Digest, MediaType: p.MediaType, Size: p.Size, Time: p.registry.opts.Now().UTC(), Entry: p.id}
 			return p.setTag(work, tag, p.before[i], record, link, ensure)
 		})
 	}

@@ -20,7 +20,9 @@ type tagRecord struct {
 	Digest    digest.Digest `json:"digest"`
 	MediaType string        `json:"mediaType"`
 	Size      int64         `json:"size"`
-	Time      time.Time     `json:"time"` // when it was set
+	Time      time.Time     `json:"time"`            // when it was set
+	Entry     string        `json:"entry,omitempty"` // id, in the journal, of the push that set it
+	Born      string        `json:"born,omitempty"`  // likewise of the push that made it anew when it had been deleted; empty where it never was
 	History   []TagEvent    `json:"history,omitempty"`
 }
 
@@ -28,6 +30,7 @@ type tagRecord struct {
 type TagEvent struct {
 	Digest digest.Digest `json:"digest"`
 	Time   time.Time     `json:"time"`
+	Entry  string        `json:"entry,omitempty"` // id, in the journal, of the last push that set it so
 }
 
 // over is the record that follows t when the tag is moved to want.
@@ -35,13 +38,16 @@ func (t *tagRecord) over(want tagRecord) tagRecord {
 	if t == nil {
 		return want
 	}
-	want.History = t.History
+	want.History, want.Born = t.History, t.Born
 	if t.Digest != want.Digest {
-		want.History = append([]TagEvent{{t.Digest, t.Time}}, t.History...)
+		want.History = append([]TagEvent{t.now()}, t.History...)
 		want.History = want.History[:min(len(want.History), historyLength)]
 	}
 	return want
 }
+
+// now is where the tag points.
+func (t *tagRecord) now() TagEvent { return TagEvent{t.Digest, t.Time, t.Entry} }
 
 // setTag points a tag at a manifest whose link is live, and leaves both live even while the manifest is being deleted. cur is the tag as it was read
 // before the link was; ensure reads the link again and makes it live.
@@ -53,7 +59,11 @@ func (t *tagRecord) over(want tagRecord) tagRecord {
 func (r *Repository) setTag(ctx context.Context, tag reference.Tag, cur stored[tagRecord], want tagRecord, link stored[revision], ensure func() (stored[revision], error)) error {
 	for {
 		unseen := cur.etag != "" && !cur.live()
-		now, err := swap(ctx, r.registry.driver, r.keys.tag(tag), cur, cur.Value.over(want))
+		next := cur.Value.over(want)
+		if unseen {
+			next.Born = want.Entry // what the tag was before is forgotten
+		}
+		now, err := swap(ctx, r.registry.driver, r.keys.tag(tag), cur, next)
 		if err != nil && !errors.Is(err, drivers.ErrPrecondition) {
 			return err
 		}
@@ -80,7 +90,7 @@ func (r *Repository) History(ctx context.Context, tag reference.Tag) ([]TagEvent
 	if !cur.live() {
 		return nil, manifestUnknown(reference.Reference{Tag: tag})
 	}
-	return append([]TagEvent{{cur.Value.Digest, cur.Value.Time}}, cur.Value.History...), nil
+	return append([]TagEvent{cur.Value.now()}, cur.Value.History...), nil
 }
 
 // DeleteTag takes a tag away, at once. The manifest stays. The note goes into the journal.
@@ -88,12 +98,14 @@ func (r *Repository) DeleteTag(ctx context.Context, tag reference.Tag, note []by
 	if err := r.registry.deletable(); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, PushTime)
+	defer cancel()
 	key := r.keys.tag(tag)
 	cur, err := r.loadTag(ctx, tag)
 	if err != nil {
 		return err
 	}
-	entry, err := r.enterDeletion(ctx, cur.live(), Entry{Tags: []reference.Tag{tag}, Note: note}, func() string { return cur.Value.Nonce })
+	entry, err := r.enterDeletion(ctx, cur.live(), Entry{Tags: []reference.Tag{tag}, Note: note}, func() string { return cur.Value.Born })
 	if err != nil {
 		return err
 	}
@@ -101,11 +113,13 @@ func (r *Repository) DeleteTag(ctx context.Context, tag reference.Tag, note []by
 	if err == nil && (buried || cur.etag != "") {
 		err = r.registry.changed(ctx, key)
 	}
+	if err == nil {
+		err = inTime(ctx)
+	}
 	if err != nil {
 		return err
 	}
 	if !buried {
-		r.registry.abandon(ctx, entry)
 		return manifestUnknown(reference.Reference{Tag: tag})
 	}
 	r.registry.committed(entry)

@@ -23,18 +23,28 @@ var (
 	ErrArchive  = errors.New("the content cannot have a TarSum")
 )
 
-// Bounds on one verification. It takes some 20 MiB of memory, and up to 100 MiB for the greatest archive that is accepted.
+// usual are the bounds on one verification. With them it takes 10 to 30 MiB of memory, and up to 110 MiB for the archive with the most entries
+// that is accepted: who calls should not run many at once.
+var usual = bounds{ratio: 100, free: 64 << 20, listing: 64 << 20}
+
+type bounds struct {
+	ratio   int64 // how many times longer than what is read an archive may be, unpacked,
+	free    int64 // beyond these bytes: a layer of zeros is no attack
+	listing int   // bytes of memory that the list of entries may take; usual is for 300,000 entries with names of usual length
+}
+
 const (
-	maxRatio   = 100      // how many times longer than its gzip an archive may be,
-	freeLength = 64 << 20 // beyond these bytes: a layer of zeros is no attack
-	maxListing = 64 << 20 // bytes of memory that the list of entries may take: 300,000 entries with names of usual length
-	entryCost  = 160      // what one takes, its name aside
+	entryCost = 160 // bytes of memory that an entry takes in the list, its name aside
 
 	// Docker's code puts each entry's headers into a buffer of which a Read takes as much as it is asked for. archive/tar reads three headers of up to
 	// 1 MiB for one entry, so with this size none of them stays.
 	readSize = 4 << 20
 	pieces   = 64 << 10 // what is read of the archive at once, so that its content stays out of such buffers
 )
+
+var versions = map[string]tarsum.Version{
+	reference.TarSumV0: tarsum.Version0, reference.TarSumV1: tarsum.Version1, reference.TarSumDev: tarsum.VersionDev,
+}
 
 // Verify reads a tar archive, plain or compressed with gzip, to its end, and compares it with its TarSum. Content of no length is an archive without
 // entries. An error of r is given back as it is, wrapped.
@@ -48,22 +58,18 @@ func Verify(r io.Reader, want reference.TarSum) error {
 
 // Compute is Verify for who does not know the TarSum yet. algorithm is one of reference.TarSumV0, TarSumV1 and TarSumDev.
 func Compute(r io.Reader, algorithm string) (reference.TarSum, error) {
-	version, err := tarsum.GetVersionFromTarsum(algorithm)
-	if err != nil {
+	return usual.compute(r, algorithm)
+}
+
+func (b bounds) compute(r io.Reader, algorithm string) (reference.TarSum, error) {
+	version, ok := versions[algorithm]
+	if !ok {
 		return "", fmt.Errorf("compute a TarSum by %q: %w", algorithm, reference.ErrAlgorithm)
 	}
 	source := &counter{r: r}
-	archive, err := open(source)
+	got, err := b.read(source, version)
 	if err == nil {
-		var sum tarsum.TarSum
-		if sum, err = tarsum.NewTarSum(archive, true, version); err == nil {
-			if err = drain(sum); err == nil {
-				err = checkRest(archive)
-			}
-			if err == nil {
-				return reference.ParseTarSum(sum.Sum(nil))
-			}
-		}
+		return reference.ParseTarSum(got)
 	}
 	switch {
 	case source.err != nil:
@@ -74,17 +80,40 @@ func Compute(r io.Reader, algorithm string) (reference.TarSum, error) {
 	return "", fmt.Errorf("%w: it is no tar archive (%v); send one, plain or compressed with gzip", ErrArchive, err)
 }
 
+func (b bounds) read(source *counter, version tarsum.Version) (string, error) {
+	archive, err := b.open(source)
+	if err != nil {
+		return "", err
+	}
+	sum, err := tarsum.NewTarSum(archive, true, version)
+	if err != nil {
+		return "", err
+	}
+	if err := b.drain(sum, source); err != nil {
+		return "", err
+	}
+	if err := checkRest(archive); err != nil {
+		return "", err
+	}
+	return sum.Sum(nil), nil
+}
+
 // drain reads an archive through Docker's code, which computes while it is read, and has the archive as it would write it for output.
-func drain(sum tarsum.TarSum) error {
+// That output is as long as what the archive holds, sparse files in full: archive/tar gives a file that is all hole as zeros, of which a kilobyte can
+// stand for exbibytes.
+func (b bounds) drain(sum tarsum.TarSum, source *counter) error {
 	buffer := make([]byte, readSize)
-	entries, listing := 0, 0
+	entries, listing, held := 0, 0, int64(0)
 	for {
-		_, err := sum.Read(buffer)
+		n, err := sum.Read(buffer)
+		if held += int64(n); held > b.most(source) {
+			return b.tooLong()
+		}
 		for all := sum.GetSums(); entries < len(all); entries++ {
 			listing += entryCost + len(all[entries].Name())
 		}
-		if listing > maxListing {
-			return fmt.Errorf("%w: it has more than %d entries, or names that are too long; split it", ErrArchive, entries-1)
+		if listing > b.listing {
+			return fmt.Errorf("%w: it has too many entries, or names that are too long; split it", ErrArchive)
 		}
 		if err == io.EOF {
 			return nil
@@ -113,18 +142,18 @@ func checkRest(archive io.Reader) error {
 }
 
 // open gives the archive, unpacked.
-func open(source *counter) (io.Reader, error) {
+func (b bounds) open(source *counter) (io.Reader, error) {
 	buffered := bufio.NewReaderSize(source, pieces)
 	magic, err := buffered.Peek(2)
 	if err != nil && err != io.EOF {
 		return nil, err
 	}
 	if !bytes.Equal(magic, []byte{0x1f, 0x8b}) {
-		return &limited{r: buffered, source: source}, nil
+		return &limited{bounds: b, r: buffered, source: source}, nil
 	}
 	unpacked, err := gzip.NewReader(buffered)
 	if err != nil {
 		return nil, err
 	}
-	return &limited{r: unpacked, source: source}, nil
+	return &limited{bounds: b, r: unpacked, source: source}, nil
 }

@@ -223,24 +223,23 @@ func TestVerifyRefuses(t *testing.T) {
 		content []byte
 		want    error
 	}{
-		"another layer":            {layers(t)["file"], ErrMismatch},
-		"nothing":                  {nil, ErrMismatch},
-		"bit flipped":              {flipped, ErrMismatch},
-		"entry cut off":            {layer[:len(layer)-1024-512], ErrArchive},
-		"header cut off":           {layer[:700], ErrArchive},
-		"no archive":               {[]byte(strings.Repeat("hello", 1000)), ErrArchive},
-		"one byte":                 {[]byte{0x1f}, ErrArchive},
-		"only the magic":           {[]byte{0x1f, 0x8b}, ErrArchive},
-		"gzip of no archive":       {zipped(t, []byte(strings.Repeat("hello", 1000))), ErrArchive},
-		"gzip cut off":             {zipped(t, layer)[:200], ErrArchive},
-		"gzip without checksum":    {zipped(t, layer)[:len(zipped(t, layer))-8], ErrArchive},
-		"gzip with bad checksum":   {damaged, ErrArchive},
-		"something behind":         {append(bytes.Clone(layer), 'x'), ErrArchive},
-		"another archive behind":   {append(bytes.Clone(layer), layer...), ErrArchive},
-		"something behind, gzip":   {zipped(t, append(bytes.Clone(layer), 'x')), ErrArchive},
-		"something behind gzip":    {append(zipped(t, layer), "xx"...), ErrArchive},
-		"gzip in gzip":             {zipped(t, zipped(t, layer)), ErrArchive},
-		"sparse file of a tebbyte": {sparse(t, 1<<40), ErrArchive},
+		"another layer":          {layers(t)["file"], ErrMismatch},
+		"nothing":                {nil, ErrMismatch},
+		"bit flipped":            {flipped, ErrMismatch},
+		"entry cut off":          {layer[:len(layer)-1024-512], ErrArchive},
+		"header cut off":         {layer[:700], ErrArchive},
+		"no archive":             {[]byte(strings.Repeat("hello", 1000)), ErrArchive},
+		"one byte":               {[]byte{0x1f}, ErrArchive},
+		"only the magic":         {[]byte{0x1f, 0x8b}, ErrArchive},
+		"gzip of no archive":     {zipped(t, []byte(strings.Repeat("hello", 1000))), ErrArchive},
+		"gzip cut off":           {zipped(t, layer)[:200], ErrArchive},
+		"gzip without checksum":  {zipped(t, layer)[:len(zipped(t, layer))-8], ErrArchive},
+		"gzip with bad checksum": {damaged, ErrArchive},
+		"something behind":       {append(bytes.Clone(layer), 'x'), ErrArchive},
+		"another archive behind": {append(bytes.Clone(layer), layer...), ErrArchive},
+		"something behind, gzip": {zipped(t, append(bytes.Clone(layer), 'x')), ErrArchive},
+		"something behind gzip":  {append(zipped(t, layer), "xx"...), ErrArchive},
+		"gzip in gzip":           {zipped(t, zipped(t, layer)), ErrArchive},
 	} {
 		if err := Verify(bytes.NewReader(tc.content), good); !errors.Is(err, tc.want) || len(err.Error()) > 400 {
 			t.Errorf("%s: %v, want %v", name, err, tc.want)
@@ -265,25 +264,4 @@ func TestReadFails(t *testing.T) {
 			}
 		}
 	}
-}
-
-// sparse gives an archive of one sparse file, all hole, as GNU tar writes it.
-func sparse(t *testing.T, size int64) []byte {
-	t.Helper()
-	h := file("hole", "")
-	h.Format = tar.FormatGNU
-	content := archive(t, h)
-	content[156] = tar.TypeGNUSparse
-	copy(content[386:], fmt.Sprintf("%011o\x00%011o\x00", size, 0)) // one fragment, empty, at the end
-	content[483] = 0x80                                             // the real size, in binary
-	for i := range 8 {
-		content[494-i] = byte(size >> (8 * i))
-	}
-	sum := 0
-	copy(content[148:], "        ")
-	for _, c := range content[:512] {
-		sum += int(c)
-	}
-	copy(content[148:], fmt.Sprintf("%06o\x00 ", sum))
-	return content
 }

@@ -4,21 +4,14 @@ package consistency_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"slices"
-	"sync"
-	"testing"
-	"time"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sync/errgroup"
 )
 
 // image is one that was pushed.
@@ -29,128 +22,12 @@ type image struct {
 	doomed    bool     // somebody is deleting it, or has done so
 }
 
-// gone is what was deleted: a path that every node has to answer with 404.
-type gone struct{ path string }
-
-// stress is many clients that push small images, pull those of others and delete their own.
-type stress struct {
-	*testing.T
-	nodes []string
-	http  *http.Client
-	took  *latencies
-	pause time.Duration // of a client before a request of a push or a pull, at most
-
-	mu     sync.Mutex
-	images []*image
-	gone   []gone
-	again  map[string]int // requests that had to be sent again, by why
+func (im *image) byTag() string { return "/v2/" + im.repo + "/manifests/" + im.tag }
+func (im *image) byDigest() string {
+	return "/v2/" + im.repo + "/manifests/" + digest.FromBytes(im.manifest).String()
 }
-
-// stressClients is how many of them there are.
-const stressClients = 200
-
-func newStress(t *testing.T, nodes []string, pause time.Duration) *stress {
-	t.Helper()
-	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: stressClients}
-	t.Cleanup(transport.CloseIdleConnections)
-	client := &http.Client{Transport: transport, Timeout: answerTime}
-	return &stress{T: t, nodes: nodes, http: client, took: newLatencies(), pause: pause, again: map[string]int{}}
-}
-
-// run sends requests until told to stop.
-func (s *stress) run(ctx context.Context) {
-	var group sync.WaitGroup
-	for i := range stressClients {
-		group.Go(func() {
-			random := rand.New(rand.NewPCG(*seed, uint64(i)))
-			for n := 0; ctx.Err() == nil; n++ {
-				if err := s.round(ctx, random, fmt.Sprintf("v%d-%d", i, n)); err != nil {
-					s.Errorf("client %d: %v", i, err)
-					return
-				}
-			}
-		})
-	}
-	group.Wait()
-	s.Logf("%d images are there, %d things were deleted, sent again: %v", len(s.images), len(s.gone), s.again)
-}
-
-// round is a push, often the end of what was pushed, and two pulls.
-func (s *stress) round(ctx context.Context, random *rand.Rand, tag string) error {
-	im, err := s.push(random, fmt.Sprintf("team/app-%d", random.IntN(5)), tag)
-	if err != nil {
-		return fmt.Errorf("push: %w", err)
-	}
-	s.mu.Lock()
-	s.images = append(s.images, im)
-	s.mu.Unlock()
-	if random.IntN(2) == 0 {
-		if err := s.remove(random, im); err != nil {
-			return fmt.Errorf("delete: %w", err)
-		}
-	}
-	for range 2 {
-		s.mu.Lock()
-		other := s.images[random.IntN(len(s.images))]
-		s.mu.Unlock()
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err := s.pull(random, other, s.node(random)); err != nil && !s.isDoomed(other) {
-			return fmt.Errorf("pull: %w", err)
-		}
-	}
-	return nil
-}
-
-func (s *stress) node(random *rand.Rand) string { return s.nodes[random.IntN(len(s.nodes))] }
-
-func (s *stress) isDoomed(im *image) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return im.doomed
-}
-
-var errAgain = errors.New("come back later")
-
-// rest lets a client think, so that not all of the machine is busy all the time: then waiting would be for that.
-func (s *stress) rest(random *rand.Rand) {
-	if s.pause > 0 {
-		pass(s.Context(), time.Duration(random.Int64N(int64(s.pause))))
-	}
-}
-
-// ask sends one request and notes how long it took.
-func (s *stress) ask(kind, method, target string, body []byte, want ...int) (answer, error) {
-	begun := time.Now()
-	a, err := send(s.Context(), s.http, method, target, body)
-	took := time.Since(begun)
-	s.took.add(kind, took)
-	switch {
-	case err == nil && slices.Contains(want, a.status):
-		return a, nil
-	case err == nil && a.status != http.StatusServiceUnavailable:
-		return a, fmt.Errorf("%s: status %d: %.300s", kind, a.status, a.body)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	why := fmt.Sprintf("%s %d", kind, a.status)
-	if err != nil {
-		why = fmt.Sprintf("%s: %v", kind, errors.Unwrap(err))
-	}
-	s.again[why]++
-	return a, errAgain
-}
-
-// insist does something again while it is told to.
-func insist(do func() error) (err error) {
-	for range 20 {
-		if err = do(); !errors.Is(err, errAgain) {
-			return err
-		}
-		<-time.After(50 * time.Millisecond)
-	}
-	return err
+func (im *image) blob(i int) string {
+	return "/v2/" + im.repo + "/blobs/" + digest.FromBytes(im.blobs[i]).String()
 }
 
 // push is over when the manifest was acknowledged.
@@ -184,14 +61,6 @@ func (s *stress) push(random *rand.Rand, repo, tag string) (*image, error) {
 		_, err := s.ask("PUT manifest", http.MethodPut, s.node(random)+im.byTag(), im.manifest, http.StatusCreated)
 		return err
 	})
-}
-
-func (im *image) byTag() string { return "/v2/" + im.repo + "/manifests/" + im.tag }
-func (im *image) byDigest() string {
-	return "/v2/" + im.repo + "/manifests/" + digest.FromBytes(im.manifest).String()
-}
-func (im *image) blob(i int) string {
-	return "/v2/" + im.repo + "/blobs/" + digest.FromBytes(im.blobs[i]).String()
 }
 
 // pushBlob goes to another node with each request, with the content in the last one or in one of its own.
@@ -298,33 +167,4 @@ func (s *stress) areGone(paths []gone) error {
 		}
 	}
 	return nil
-}
-
-// verify asks every node for everything, when nobody writes any more.
-func (s *stress) verify() {
-	s.pause = 0
-	var group errgroup.Group
-	group.SetLimit(32)
-	for _, im := range s.images {
-		if im.doomed {
-			continue
-		}
-		for _, node := range s.nodes {
-			group.Go(func() error {
-				if err := s.pull(nil, im, node); err != nil {
-					s.Errorf("%s:%s was acknowledged: %v", im.repo, im.tag, err)
-				}
-				return nil
-			})
-		}
-	}
-	for _, what := range s.gone {
-		group.Go(func() error {
-			if err := s.areGone([]gone{what}); err != nil {
-				s.Error(err)
-			}
-			return nil
-		})
-	}
-	_ = group.Wait()
 }

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -208,6 +209,18 @@ func (c *traffic) send(method, target string, body []byte) (answer, error) {
 		c.seen[fmt.Sprintf("%s %d", method, a.status)]++
 	}
 	return a, err
+}
+
+// requests is how many were answered.
+func (c *traffic) requests() (n int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for what, times := range c.seen {
+		if !strings.HasSuffix(what, " cut off") {
+			n += int64(times)
+		}
+	}
+	return n
 }
 
 // send sends a request and reads its answer to the end. A body that goes to manifests is a manifest.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -153,5 +154,6 @@ func (r *racing) refused(a *answer, err error, want int) string {
 	case a.status != http.StatusRequestedRangeNotSatisfiable && a.status != http.StatusNotFound:
 		r.Errorf("%s: %d %s", a.what, a.status, a.body)
 	}
-	return fmt.Sprintf("%s: %d %s", a.what[:5], a.status, a.body)
+	method, _, _ := strings.Cut(a.what, " ")
+	return fmt.Sprintf("%s: %d %s", method, a.status, a.body)
 }

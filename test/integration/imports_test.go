@@ -33,6 +33,7 @@ var borders = []struct {
 	{"internal/drivers/*", []string{"internal/drivers"}, nil, "a driver knows the contract and the SDK of its store, and nothing of what it keeps there"},
 	{"internal/manifest", []string{"internal/reference"}, []string{"net/http", "os"}, "it reads bytes and does no I/O"},
 	{"internal/reference", nil, []string{"net/http", "os"}, "names are what all else is built of"},
+	{"internal/tarsum", []string{"internal/reference"}, []string{"net/http", "os"}, "it reads what it is given, and knows not where that is kept"},
 	{"internal/uploadtoken", nil, []string{"net/http"}, "a token carries a state that it does not understand"},
 	{"internal/server", []string{"internal/requestid"}, nil, "it serves any handler: what a request is about is the api's business"},
 	{"internal/metrics", []string{"internal/api", "internal/drivers"}, nil, "it measures at the edges: requests and calls of drivers"},

@@ -1,0 +1,217 @@
+package events
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// direct is the queue of the relay while there is no Redis. It holds the ids of what waits, and reads what is said there when it is delivered; what was
+// told by this node a moment ago is still at hand. What it knows dies with the process: the next relay begins anew, and endpoints get again what they
+// had taken of entries that others have yet to take.
+type direct struct {
+	registry Registry
+	figures  *figures
+	times    *times
+
+	mu      sync.Mutex
+	entries map[string]*tracked
+	pairs   int // entries and endpoints that have yet to take them
+	lines   map[string]*line
+	recent  map[string][]byte // notes, so that the store need not be asked
+	bytes   int               // of them
+	told    []receipt
+}
+
+// tracked is an entry that is delivered, or was and is still listed.
+type tracked struct {
+	left  int // endpoints that have yet to take it
+	walk  int // the last that saw it
+	ended time.Time
+}
+
+const (
+	directMost  = 200_000 // pairs of an entry and an endpoint that are held; while there are more, the journal is not walked
+	recentBytes = 8 << 20
+)
+
+func newDirect(e *Events) *direct {
+	d := &direct{
+		registry: e.Registry, figures: e.figures, times: &e.times,
+		entries: map[string]*tracked{}, lines: map[string]*line{}, recent: map[string][]byte{},
+	}
+	for _, o := range e.outlets {
+		d.lines[o.Name] = &line{direct: d, endpoint: o.Endpoint, attempts: map[string]int{}, hand: map[string]bool{}}
+	}
+	return d
+}
+
+// offer takes over entries that are known to be visible, if there is room.
+func (d *direct) offer(orders []order) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, o := range orders {
+		if d.entries[o.id] != nil || d.pairs+len(o.endpoints) > directMost {
+			continue
+		}
+		d.entries[o.id] = &tracked{left: len(o.endpoints)}
+		d.pairs += len(o.endpoints)
+		if d.bytes+len(o.note) <= recentBytes {
+			d.recent[o.id] = o.note
+			d.bytes += len(o.note)
+		}
+		for _, name := range o.endpoints {
+			d.lines[name].fresh = append(d.lines[name].fresh, o.id)
+			d.figures.queued.WithLabelValues(name).Inc()
+		}
+	}
+	for _, l := range d.lines {
+		if l.lane != nil {
+			l.lane.rouse()
+		}
+	}
+}
+
+// full says that no more is to be found.
+func (d *direct) full() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.pairs+len(d.lines) > directMost
+}
+
+// seen says whether an entry is known. One that should be gone by now is settled again: it may have been forgotten.
+func (d *direct) seen(id string, walk int) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	t := d.entries[id]
+	if t == nil {
+		return false
+	}
+	t.walk = walk
+	if t.left == 0 && time.Since(t.ended) > 5*d.times.directWalk {
+		t.ended = time.Now()
+		d.registry.Settle(id)
+	}
+	return true
+}
+
+// walked forgets entries that are over and that the walk did not see.
+func (d *direct) walked(walk int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for id, t := range d.entries {
+		if t.left == 0 && t.walk < walk && time.Since(t.ended) > d.times.directWalk {
+			delete(d.entries, id)
+		}
+	}
+}
+
+// line is what waits for one endpoint. It is a queue.
+type line struct {
+	*direct
+	endpoint *Endpoint
+	lane     *lane
+
+	fresh    []string        // in the order in which they became known
+	put      []postponed     // by when they are due
+	attempts map[string]int  // of what was put off
+	hand     map[string]bool // taken, and not done
+}
+
+type postponed struct {
+	due time.Time
+	id  string
+}
+
+func (l *line) take(ctx context.Context, n int) ([]*letter, error) {
+	l.mu.Lock()
+	var ids []string
+	now := time.Now()
+	for len(ids) < (n+1)/2 && len(l.put) > 0 && !l.put[0].due.After(now) {
+		ids, l.put = append(ids, l.put[0].id), l.put[1:]
+	}
+	k := min(n-len(ids), len(l.fresh))
+	ids, l.fresh = append(ids, l.fresh[:k]...), l.fresh[k:]
+	for _, id := range ids {
+		l.hand[id] = true
+	}
+	notes, attempts := make([][]byte, len(ids)), make([]int, len(ids))
+	for i, id := range ids {
+		notes[i], attempts[i] = l.recent[id], l.attempts[id]
+	}
+	l.mu.Unlock()
+
+	letters := make([]*letter, len(ids))
+	var group errgroup.Group
+	group.SetLimit(16)
+	for i, id := range ids {
+		group.Go(func() error {
+			note, err := notes[i], error(nil)
+			if note == nil {
+				note, err = l.read(ctx, id)
+			}
+			if err != nil { // no attempt was made
+				l.putOff(id, l.times.directWalk, attempts[i])
+				return nil
+			}
+			letters[i] = l.endpoint.newLetter(id, note)
+			letters[i].attempts = attempts[i]
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return slices.DeleteFunc(letters, func(m *letter) bool { return m == nil }), nil
+}
+
+// read gives the note of an entry. One that is gone has none.
+func (l *line) read(ctx context.Context, id string) ([]byte, error) {
+	entry, err := l.registry.Entry(ctx, id)
+	if err != nil || entry == nil {
+		return nil, err
+	}
+	return entry.Note, nil
+}
+
+func (l *line) done(_ context.Context, letters []*letter) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, m := range letters {
+		delete(l.hand, m.id)
+		delete(l.attempts, m.id)
+		l.pairs--
+		if len(l.told) < directMost {
+			l.told = append(l.told, receipt{endpoint: l.endpoint.Name, id: m.id})
+		}
+		t := l.entries[m.id]
+		if t.left--; t.left == 0 {
+			t.ended = time.Now()
+			l.bytes -= len(l.recent[m.id])
+			delete(l.recent, m.id)
+			l.registry.Settle(m.id)
+		}
+	}
+	return nil
+}
+
+func (l *line) later(_ context.Context, m *letter, after time.Duration) error {
+	l.putOff(m.id, after, m.attempts)
+	return nil
+}
+
+func (l *line) putOff(id string, after time.Duration, attempts int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := postponed{time.Now().Add(after), id}
+	at, _ := slices.BinarySearchFunc(l.put, p, func(a, b postponed) int { return a.due.Compare(b.due) })
+	l.put = slices.Insert(l.put, at, p)
+	l.attempts[id] = attempts
+	delete(l.hand, id)
+}
+
+// These are for queues that others share.
+func (l *line) tried(context.Context, *letter) error     { return nil }
+func (l *line) keep(context.Context, []*letter) error    { return nil }
+func (l *line) release(context.Context, []*letter) error { return nil }

@@ -1,0 +1,290 @@
+package events
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/registryd/registryd/internal/reference"
+	"github.com/registryd/registryd/internal/storage"
+)
+
+var errStore = errors.New("the store is away, says the test")
+
+// journal is a Registry in memory. What is settled is gone at once.
+type journal struct {
+	mu       sync.Mutex
+	entries  map[string]storage.Entry
+	outcomes map[string]storage.Outcome // Visible where it says nothing
+	settled  map[string]int
+	dead     map[string]map[string]storage.DeadEvent
+	deadErr  error
+	reads    int
+	leases   map[string]bool
+}
+
+func newJournal() *journal {
+	return &journal{
+		entries: map[string]storage.Entry{}, outcomes: map[string]storage.Outcome{}, settled: map[string]int{},
+		dead: map[string]map[string]storage.DeadEvent{}, leases: map[string]bool{},
+	}
+}
+
+func newID(at time.Time) string { return ulid.MustNew(ulid.Timestamp(at), rand.Reader).String() }
+
+// push writes an entry as old as is said, with one event for each tag.
+func (j *journal) push(t testing.TB, repository reference.Name, age time.Duration, tags ...reference.Tag) storage.Entry {
+	t.Helper()
+	var events []Event
+	for _, tag := range tags {
+		events = append(events, origin().ManifestPushed(Target{Repository: repository, Tag: tag, MediaType: "application/x", Digest: d("image"), Size: 5}))
+	}
+	note, err := Note(events...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry := storage.Entry{ID: newID(time.Now().Add(-age)), Action: storage.ActionPush, Repository: repository, Tags: tags, Digest: d("image"), Note: note}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.entries[entry.ID] = entry
+	return entry
+}
+
+func (j *journal) Journal(_ context.Context, after string, n int) (ids []string, next string, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for id := range j.entries {
+		if id > after {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	if len(ids) > n {
+		return ids[:n], ids[n-1], nil
+	}
+	return ids, "", nil
+}
+
+func (j *journal) Entry(_ context.Context, id string) (*storage.Entry, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.reads++
+	entry, ok := j.entries[id]
+	if !ok {
+		return nil, nil
+	}
+	return &entry, nil
+}
+
+func (j *journal) Outcome(_ context.Context, e *storage.Entry) (storage.Outcome, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if outcome, ok := j.outcomes[e.ID]; ok {
+		return outcome, nil
+	}
+	return storage.Visible, nil
+}
+
+func (j *journal) Settle(ids ...string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, id := range ids {
+		delete(j.entries, id)
+		j.settled[id]++
+	}
+}
+
+func (j *journal) PutDead(_ context.Context, endpoint string, e storage.DeadEvent) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.deadErr != nil {
+		return j.deadErr
+	}
+	if j.dead[endpoint] == nil {
+		j.dead[endpoint] = map[string]storage.DeadEvent{}
+	}
+	j.dead[endpoint][e.ID] = e
+	return nil
+}
+
+func (j *journal) WithLease(ctx context.Context, name string, _ time.Duration, fn func(context.Context) error) error {
+	j.mu.Lock()
+	held := j.leases[name]
+	j.leases[name] = true
+	j.mu.Unlock()
+	if held {
+		return storage.ErrLeaseHeld
+	}
+	defer func() {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		delete(j.leases, name)
+	}()
+	return fn(ctx)
+}
+
+// left is how many entries nobody has settled.
+func (j *journal) left() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.entries)
+}
+
+func (j *journal) buried(endpoint string) []storage.DeadEvent {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var all []storage.DeadEvent
+	for _, e := range j.dead[endpoint] {
+		all = append(all, e)
+	}
+	return all
+}
+
+// sink is an endpoint that remembers what it took.
+type sink struct {
+	Endpoint *Endpoint
+
+	mu     sync.Mutex
+	answer func(events []Event) int // a status; nil for 200
+	got    []Event
+	counts map[string]int
+}
+
+// newSink starts an endpoint.
+func newSink(t testing.TB, opts Options) *sink {
+	t.Helper()
+	s := &sink{counts: map[string]int{}}
+	opts.URL, opts.AllowPrivate = serve(t, s.serve), true
+	if opts.Name == "" {
+		opts.Name = "one"
+	}
+	endpoint, err := NewEndpoint(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Endpoint = endpoint
+	return s
+}
+
+func (s *sink) serve(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the node broke it off
+	}
+	var envelope struct{ Events []Event }
+	if err := json.Unmarshal(body, &envelope); err != nil {
+		w.WriteHeader(http.StatusTeapot)
+		return
+	}
+	s.mu.Lock()
+	answer := s.answer
+	s.mu.Unlock()
+	status := http.StatusOK
+	if answer != nil {
+		status = answer(envelope.Events)
+	}
+	if status == 0 { // it hangs
+		<-r.Context().Done()
+		return
+	}
+	if status == http.StatusOK {
+		s.mu.Lock()
+		for _, event := range envelope.Events {
+			s.got = append(s.got, event)
+			s.counts[event.ID]++
+		}
+		s.mu.Unlock()
+	}
+	w.WriteHeader(status)
+}
+
+func (s *sink) answers(answer func(events []Event) int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer = answer
+}
+
+func always(status int) func([]Event) int { return func([]Event) int { return status } }
+
+// took is how many different events it took; all, with those that came again.
+func (s *sink) took() (different, all int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.counts), len(s.got)
+}
+
+func (s *sink) has(entries ...storage.Entry) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, entry := range entries {
+		events, err := ParseNote(entry.Note)
+		if err != nil {
+			return false
+		}
+		for _, event := range events {
+			if s.counts[event.ID] == 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// eventually waits for something that is to come by itself.
+func eventually(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(60 * time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !cond() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			t.Fatalf("this never came true: %s", what)
+		}
+	}
+}
+
+// quick are times for tests: all that is waited for is short, all that is a limit is long.
+var quick = times{
+	budget: 2 * time.Second, poll: 20 * time.Millisecond, drain: 2 * time.Second, census: 50 * time.Millisecond,
+	stale: 1500 * time.Millisecond, refresh: 200 * time.Millisecond, lease: 3 * time.Second,
+	relayLease: 10 * time.Second, relayRetry: 50 * time.Millisecond, untold: 100 * time.Millisecond,
+	betweenWalks: 50 * time.Millisecond, betweenPages: 20 * time.Millisecond, away: 300 * time.Millisecond,
+	directWalk: 50 * time.Millisecond, settled: 100 * time.Millisecond, gone: 10 * time.Minute, idle: time.Hour,
+}
+
+// running is an Events that runs.
+type running struct {
+	*Events
+	stop func() // ends it, and waits
+}
+
+// run runs a node until the test ends.
+func run(t testing.TB, s Settings, change func(*Events)) *running {
+	t.Helper()
+	if s.Instance == "" {
+		s.Instance = "node-" + rand.Text()
+	}
+	e := New(s)
+	e.times = quick
+	if change != nil {
+		change(e)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); e.Run(ctx) }()
+	stop := sync.OnceFunc(func() { cancel(); <-done })
+	t.Cleanup(stop)
+	return &running{e, stop}
+}

@@ -1,0 +1,106 @@
+package events
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+)
+
+// rouse has l look for something to do.
+func (l *lane) rouse() { signal(l.wake) }
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// acknowledge hands a letter over to be acknowledged, and goes on.
+func (l *lane) acknowledge(m *letter) {
+	l.mu.Lock()
+	l.taken = append(l.taken, m)
+	l.mu.Unlock()
+	signal(l.acks)
+}
+
+// acknowledgeAll acknowledges what is delivered, many at a time. A letter stays in hand until that is done.
+func (l *lane) acknowledgeAll(ctx context.Context) {
+	for {
+		select {
+		case <-l.acks:
+		case <-ctx.Done():
+			return
+		}
+		for !l.acknowledgeNow(ctx) {
+			if !sleep(ctx, l.times.poll) {
+				return
+			}
+		}
+	}
+}
+
+func (l *lane) acknowledgeNow(ctx context.Context) bool {
+	l.mu.Lock()
+	batch := l.taken
+	l.taken = nil
+	l.mu.Unlock()
+	if len(batch) == 0 {
+		return true
+	}
+	if err := l.queue.done(ctx, batch); err != nil {
+		l.mu.Lock()
+		l.taken = append(batch, l.taken...)
+		l.mu.Unlock()
+		return false
+	}
+	l.drop(batch...)
+	return true
+}
+
+// drop is for letters that this node is through with.
+func (l *lane) drop(letters ...*letter) {
+	l.mu.Lock()
+	for _, m := range letters {
+		delete(l.hand, m)
+		delete(l.ids, m.id)
+	}
+	more := l.more
+	l.mu.Unlock()
+	if more {
+		l.rouse()
+	}
+}
+
+// letGo is for a letter that is left to others: it is given back when the node stops. That of an ordered endpoint is another node's already.
+func (l *lane) letGo(m *letter) {
+	l.drop(m)
+	l.mu.Lock()
+	l.left = append(l.left, m)
+	l.mu.Unlock()
+}
+
+// unfinished are the letters that were not delivered and that nobody is at.
+func (l *lane) unfinished() []*letter {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.left
+}
+
+// keepAll says, now and then, that what is in hand is worked on.
+func (l *lane) keepAll(ctx context.Context) {
+	tick := time.NewTicker(l.times.refresh)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			l.mu.Lock()
+			hand := slices.Collect(maps.Keys(l.hand))
+			l.mu.Unlock()
+			_ = l.queue.keep(ctx, hand) // with the next tick again
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,133 @@
+package events
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+)
+
+// journalPage is how many entries are listed at once.
+const journalPage = 1000
+
+// walkForRedis walks the whole journal once, and has each entry queued that Redis does not know of: one whose node died before it was queued, or all, if
+// Redis was flushed. It ends early if Redis or the store fail.
+func (e *Events) walkForRedis(ctx context.Context, w *watch) {
+	defer func() { sleep(ctx, e.times.betweenWalks) }()
+	for after := ""; ; {
+		ids, next, err := e.Registry.Journal(ctx, after, journalPage)
+		if err != nil || !e.queueLost(ctx, w, e.ripe(ids)) {
+			return
+		}
+		if next == "" {
+			break
+		}
+		after = next
+		if !sleep(ctx, e.times.betweenPages) {
+			return
+		}
+	}
+	w.walked()
+	_, _ = e.remote.run(ctx, sweepScript, int(e.times.gone/time.Second), e.times.idle.Milliseconds())
+}
+
+// ripe are the entries that are so old that whoever was told of them has queued them.
+func (e *Events) ripe(ids []string) []string {
+	for i, id := range ids {
+		if at, ok := idTime(id); ok && time.Since(at) < e.times.untold {
+			return ids[:i] // they are in order of their time
+		}
+	}
+	return ids
+}
+
+// queueLost has queued what of these entries is not, and says false if that failed.
+func (e *Events) queueLost(ctx context.Context, w *watch, ids []string) bool {
+	for page := range slices.Chunk(ids, atOnce) {
+		args := []any{int(e.times.gone / time.Second)}
+		for _, id := range page {
+			args = append(args, id)
+		}
+		states, err := e.remote.run(ctx, checkScript, args...)
+		if err != nil {
+			return false
+		}
+		var unknown []string
+		lost := map[string][]string{}
+		for i, id := range page {
+			state := strings.Fields(text(states, i))
+			switch {
+			case len(state) == 0 || state[0] == "queued":
+			case state[0] == "done":
+				e.Registry.Settle(id)
+			default:
+				unknown, lost[id] = append(unknown, id), state[1:]
+			}
+		}
+		for few := range slices.Chunk(unknown, ruledAtOnce) {
+			e.enqueue(ctx, e.ruleAll(ctx, w, few, lost))
+		}
+	}
+	return ctx.Err() == nil
+}
+
+// ruledAtOnce is how many entries are read before what is to be done with them is: they may be long.
+const ruledAtOnce = 50
+
+// ruleAll rules on entries, several at a time, and gives in their order what is to be queued.
+func (e *Events) ruleAll(ctx context.Context, w *watch, ids []string, lost map[string][]string) []order {
+	ruled := make([]*order, len(ids))
+	var group errgroup.Group
+	group.SetLimit(8)
+	for i, id := range ids {
+		group.Go(func() error {
+			ruled[i] = e.rule(ctx, w, id, lost[id])
+			return nil
+		})
+	}
+	_ = group.Wait()
+	var orders []order
+	for _, o := range ruled {
+		if o != nil {
+			orders = append(orders, *o)
+		}
+	}
+	return orders
+}
+
+// rule decides on an entry that Redis does not know of, or of which it has lost the messages for some endpoints; nil if nothing is to be queued.
+func (e *Events) rule(ctx context.Context, w *watch, id string, lost []string) *order {
+	if len(lost) > 0 { // it was found to be visible before
+		entry, err := e.Registry.Entry(ctx, id)
+		if err != nil || entry == nil {
+			return nil
+		}
+		return &order{id: id, note: entry.Note, endpoints: lost, repair: true}
+	}
+	entry, ruling, err := w.look(ctx, id)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		e.Log.Warn("An entry of the journal cannot be looked at; it is tried again.", zap.String("entry", id), zap.Error(err))
+		return nil
+	}
+	switch ruling {
+	case settle:
+		e.Registry.Settle(id)
+	case send:
+		events, err := ParseNote(entry.Note)
+		if err != nil {
+			e.Log.Error("An entry of the journal is kept whose events cannot be read: it may be of a later version.", zap.String("entry", id), zap.Error(err))
+			return nil
+		}
+		if names := e.wanting(events); len(names) > 0 {
+			return &order{id: id, note: entry.Note, endpoints: names}
+		}
+		e.Registry.Settle(id)
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+package storage
+
+import (
+	"context"
+	"time"
+)
+
+// Outcome is what has become of an entry.
+type Outcome int
+
+// What can be seen of an entry's work.
+const (
+	Pending Outcome = iota // it may still come, as far as can be seen
+	Lapsed                 // nothing came, and by its age nothing will, if whoever asks has watched the entry for longer than PushTime
+	Visible                // everybody can see it; or it may have been done, and its time is over
+)
+
+// How old an entry is at least, by its id, before its age is believed. Both are more than PushTime for the sake of clocks that differ. A mistake with the
+// first only tells of a push that was never acknowledged, or too early of one that is about to be. A mistake with the second would lose one that was
+// acknowledged, so it does not rest on clocks: whoever drops an entry must have watched it for longer than PushTime as well.
+const (
+	entryOver  = PushTime + time.Minute
+	entryLapse = 10 * time.Minute
+)
+
+// factLife is longer than Facts remember anything.
+const factLife = 10 * time.Second
+
+// sight is what can be seen of an entry's work.
+type sight int
+
+const (
+	sightNone   sight = iota // it was not done, or not all of it
+	sightUnsure              // it may have been done, and overtaken since
+	sightDone                // it was done, or looks just as if it had been
+)
+
+// Outcome looks at what an entry was to change. Whatever was acknowledged is never found to be nothing. Where it looks as if a push under way had been
+// done, because the same was done before, it is; where that was undone meanwhile, its age has to tell.
+func (r *Registry) Outcome(ctx context.Context, e *Entry) (Outcome, error) {
+	seen, err := r.see(ctx, e)
+	age := r.opts.Now().Sub(e.Time())
+	switch {
+	case err != nil:
+		return Pending, err
+	case seen == sightDone, seen == sightUnsure && age > entryOver:
+		return Visible, nil
+	case seen == sightNone && age > entryLapse:
+		return Lapsed, nil
+	}
+	return Pending, nil
+}
+
+func (r *Registry) see(ctx context.Context, e *Entry) (sight, error) {
+	repository := r.Repository(e.Repository)
+	switch {
+	case e.Action == ActionReplay:
+		return sightDone, nil
+	case e.Action == ActionPush:
+		return repository.seePushed(ctx, e)
+	case e.Digest == "":
+		return repository.seeUntagged(ctx, e)
+	}
+	return repository.seeDeleted(ctx, e)
+}
+
+// seePushed looks for the link, which is never removed, and then at the tags.
+func (r *Repository) seePushed(ctx context.Context, e *Entry) (sight, error) {
+	link, err := load[revision](ctx, r.registry.driver, r.keys.revision(e.Digest))
+	if err != nil || link.etag == "" {
+		return sightNone, err
+	}
+	all := sightDone
+	if len(e.Tags) == 0 && !link.live() {
+		all = sightUnsure // deleted since, or before
+	}
+	var recent []string
+	for _, tag := range e.Tags {
+		cur, err := load[tagRecord](ctx, r.registry.driver, r.keys.tag(tag))
+		if err != nil {
+			return sightNone, err
+		}
+		seen := sightNone
+		if cur.etag != "" {
+			seen = cur.Value.sees(e)
+		}
+		if all = min(all, seen); all == sightNone {
+			return sightNone, nil
+		}
+		if cur.live() && r.registry.remembered(cur.Value.Time) {
+			recent = append(recent, r.keys.tag(tag))
+		}
+	}
+	return all, r.registry.changed(ctx, recent...)
+}
+
+// sees says whether a push set this tag, which is nil where it was deleted. A tag knows the entries of its last pushes, but for those that set it to the same
+// digest as the next one did, and those before it was deleted.
+func (t *tagRecord) sees(e *Entry) sight {
+	switch {
+	case t == nil:
+		return sightUnsure
+	case t.Digest == e.Digest, t.Entry == e.ID:
+		return sightDone
+	}
+	seen := sightNone
+	if t.Born != "" || len(t.History) == historyLength {
+		seen = sightUnsure
+	}
+	for _, before := range t.History {
+		if before.Entry == e.ID {
+			return sightDone
+		}
+		if before.Digest == e.Digest {
+			seen = sightUnsure
+		}
+	}
+	return seen
+}
+
+// seeDeleted looks for the link that was to be buried. Its nonce tells it from one that was made after that; that of CNCF Distribution has none.
+func (r *Repository) seeDeleted(ctx context.Context, e *Entry) (sight, error) {
+	key := r.keys.revision(e.Digest)
+	link, err := load[revision](ctx, r.registry.driver, key)
+	if err != nil || link.live() && link.Value.Nonce == e.Stood {
+		return sightNone, err
+	}
+	return sightDone, r.registry.recently(ctx, e, key)
+}
+
+// seeUntagged looks for the tag that was to be buried, in the old place as well. A push that moved it meanwhile changes nothing of when it was born.
+func (r *Repository) seeUntagged(ctx context.Context, e *Entry) (sight, error) {
+	cur, err := r.loadTag(ctx, e.Tags[0])
+	if err != nil || cur.live() && cur.Value.Born == e.Stood {
+		return sightNone, err
+	}
+	return sightDone, r.registry.recently(ctx, e, r.keys.tag(e.Tags[0]))
+}
+
+// remembered says whether other nodes may still remember how it was before a moment. Whoever made the change may have died before it told them.
+func (r *Registry) remembered(since time.Time) bool { return r.opts.Now().Sub(since) < factLife }
+
+// recently tells of a deletion that may not have been told of.
+func (r *Registry) recently(ctx context.Context, e *Entry, key string) error {
+	if !r.remembered(e.Time()) {
+		return nil
+	}
+	return r.changed(ctx, key)
+}
