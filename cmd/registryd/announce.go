@@ -61,13 +61,7 @@ func startAnnouncing(ctx context.Context, view cluster.View, me cluster.Node, up
 	case readOnly:
 		return func() {}
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		announcer.Run(ctx)
-	}()
-	return func() { cancel(); <-done }
+	return background(ctx, announcer.Run)
 }
 
 // thisNode is what a node says of itself that does not change. debug is nil if that listener is off.

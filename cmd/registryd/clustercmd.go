@@ -74,6 +74,10 @@ func lookAtCluster(ctx context.Context, c config.Config) (_ cluster.Status, err 
 		return cluster.Status{}, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	endpoints, err := openEndpoints(c.Notifications)
+	if err != nil {
+		return cluster.Status{}, err
+	}
 	conn, err := openRedis(c.Redis, nil, nil)
 	if err != nil {
 		return cluster.Status{}, err
@@ -86,8 +90,9 @@ func lookAtCluster(ctx context.Context, c config.Config) (_ cluster.Status, err 
 	registry := storage.New(store, opts)
 	unprepared := prepareToLook(ctx, store, registry)
 	view := clusterView(registry, store.Ping, conn)
+	view.Sources = queueSources(newEvents(registry, conn, "", endpoints, nil, nil))
 	if unprepared != nil {
-		view.Board, view.Store = nil, func(context.Context) error { return unprepared }
+		view.Board, view.Sources, view.Store = nil, nil, func(context.Context) error { return unprepared }
 	}
 	status := view.Status(ctx)
 	if unprepared != nil {

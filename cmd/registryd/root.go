@@ -79,7 +79,7 @@ func (a *app) root() *cobra.Command {
 	for _, f := range settingFlags {
 		flags.String(f.name, "", f.usage)
 	}
-	root.AddCommand(serve, a.fsckCommand(), a.uploadsCommand(), a.storageCommand(), a.clusterCommand(), a.secretCommand(), a.configCommand(), a.versionCommand())
+	root.AddCommand(serve, a.fsckCommand(), a.uploadsCommand(), a.storageCommand(), a.clusterCommand(), a.healthCommand(), a.eventsCommand(), a.secretCommand(), a.configCommand(), a.versionCommand())
 	return root
 }
 

@@ -48,6 +48,10 @@ func (a *app) serve(ctx context.Context, c config.Loaded) (err error) {
 	if err != nil {
 		return err
 	}
+	endpoints, err := openEndpoints(c.Notifications)
+	if err != nil {
+		return err
+	}
 	main, debug, err := listen(ctx, c.HTTP)
 	if err != nil {
 		return err
@@ -74,28 +78,36 @@ func (a *app) serve(ctx context.Context, c config.Loaded) (err error) {
 	metrics.Cache(reg, func() metrics.CacheStats { return metrics.CacheStats(registry.CacheStats()) })
 
 	uploads := &uploadCounter{Observer: observer{metrics.NewHTTP(reg)}}
+	me := thisNode(instance, b.version, main, debug)
 	view := clusterView(registry, driver.Ping, shared.redis)
+	deliver := newEvents(registry, shared.redis, instance, endpoints, reg, log)
+	view.Sources = queueSources(deliver)
+	options := apiOptions(c.Config, instance, log, uploads)
+	options.Events = listenTo(registry, deliver, me, c.Config, log)
 	srv := server.New(server.Options{
-		Handler:       api.New(registry, shared.tokens, apiOptions(c.Config, instance, log, uploads)),
+		Handler:       api.New(registry, shared.tokens, options),
 		TLS:           tlsConfig,
 		Ping:          driver.Ping,
 		Log:           log,
 		Cluster:       cluster.Handler(view),
 		Metrics:       metricsHandler(c.HTTP.Debug.Prometheus.Enabled, promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg})),
 		MetricsPath:   c.HTTP.Debug.Prometheus.Path,
+		Delay:         c.HTTP.DrainDelay,
 		Grace:         c.HTTP.DrainTimeout,
 		HeaderTimeout: c.HTTP.Timeouts.Header,
 		IdleTimeout:   c.HTTP.Timeouts.Idle,
 		BodyTimeout:   c.HTTP.Timeouts.Body,
 	})
 	sayReady(log, c, main, debug, b)
+	stopEvents := startEvents(ctx, registry, deliver, readOnly)
 	stopImport := startImport(ctx, registry, readOnly, log)
 	stopJanitor := startJanitor(ctx, registry, readOnly, reg, log)
-	stopAnnouncing := startAnnouncing(ctx, view, thisNode(instance, b.version, main, debug), uploads.count, readOnly, log)
+	stopAnnouncing := startAnnouncing(ctx, view, me, uploads.count, readOnly, log)
 	err = srv.Serve(ctx, main, debug)
 	stopAnnouncing()
 	stopJanitor()
 	stopImport()
+	stopEvents()
 	log.Info("registryd has stopped")
 	return err
 }

@@ -63,6 +63,9 @@ func (a *app) listUploads(cmd *cobra.Command, asJSON bool) error {
 			fmt.Fprintln(table, "REPOSITORY\tUPLOAD\tSTARTED\tLAST SAVED\tRECEIVED\tLEFT ALONE")
 		}
 		err := registry.Uploads(cmd.Context(), func(up storage.PendingUpload) error {
+			if up.Closed {
+				return nil
+			}
 			if asJSON {
 				return lines.Encode(up)
 			}

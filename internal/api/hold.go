@@ -99,6 +99,8 @@ func (u *hold) watch() {
 	}
 }
 
+var errStale = &storage.Error{Code: storage.RangeInvalid, Message: "the upload has gone on beyond this Location, go on from where the Range header says"}
+
 // chunk is the body of the request. One that begins where the upload stands goes on from there, though its token does not know.
 func (u *hold) chunk(r *http.Request) (storage.Chunk, error) {
 	chunk, err := chunkOf(r)
@@ -108,9 +110,12 @@ func (u *hold) chunk(r *http.Request) (storage.Chunk, error) {
 	switch {
 	case chunk.Start >= 0 && chunk.Start != u.up.Offset && chunk.Start == u.newest.Offset:
 		u.up = u.newest
+	case !u.closing && chunk.Body != nil && u.up.Before(u.newest):
+		// Were it let in, the client that brought the upload there would find it busy, for bytes that nobody asked for.
+		return chunk, errStale
 	case u.claim.Newest().Abandoned && u.up.Seq < u.newest.Seq && chunk.Body != nil && (u.up.Offset > 0 || !u.closing):
 		// A checkpoint of the one that died is in the way of the next: better now than after so many bytes.
-		return chunk, &storage.Error{Code: storage.RangeInvalid, Message: "the upload has gone on beyond this Location, go on from where the Range header says"}
+		return chunk, errStale
 	}
 	if u.claim.Lost() != nil {
 		chunk.Watch = func(up storage.Upload) { u.claim.Reached(sealable(u.repository, up, uploadtoken.MaxPoint)) }

@@ -36,7 +36,8 @@ type HTTP struct {
 	Secrets      []Secret            `yaml:"secrets" doc:"Several of them instead of http.secret, to change it while nodes run: the first seals, all open, such as [new, old]."`
 	Headers      map[string][]string `yaml:"headers" doc:"Headers to add to every answer, such as {X-Content-Type-Options: [nosniff]}."`
 	MaxRequests  int                 `yaml:"maxrequests" doc:"How many requests with a body may run at once, and how many that read; more are answered 429. 0 is no limit."`
-	DrainTimeout time.Duration       `yaml:"draintimeout" doc:"How long running requests may go on after SIGTERM."`
+	DrainDelay   time.Duration       `yaml:"draindelay" doc:"How long to take requests after SIGTERM, with /readyz at 503, so that load balancers look elsewhere first."`
+	DrainTimeout time.Duration       `yaml:"draintimeout" doc:"How long running requests may go on after that."`
 	TLS          TLS                 `yaml:"tls"`
 	Debug        Debug               `yaml:"debug"`
 	Timeouts     Timeouts            `yaml:"timeouts"`

@@ -33,6 +33,7 @@ func (l *loader) validate(c Config) {
 		l.check("http.headers", validHeader(name, values), "has an entry %q that cannot be a header; correct its name or value", name)
 	}
 
+	l.check("http.draindelay", c.HTTP.DrainDelay >= 0, "is negative; write how long to go on, such as 10s, or 0s")
 	l.check("http.draintimeout", c.HTTP.DrainTimeout >= 0, "is negative; write how long to wait, such as 60s, or 0s")
 	l.check("http.timeouts.header", c.HTTP.Timeouts.Header > 0, "must be more than nothing; write a duration such as 10s")
 	l.check("http.timeouts.idle", c.HTTP.Timeouts.Idle > 0, "must be more than nothing; write a duration such as 120s")

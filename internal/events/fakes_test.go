@@ -39,7 +39,10 @@ func newJournal() *journal {
 	}
 }
 
-func newID(at time.Time) string { return ulid.MustNew(ulid.Timestamp(at), rand.Reader).String() }
+var entropy = &ulid.LockedMonotonicReader{MonotonicReader: ulid.Monotonic(rand.Reader, 0)}
+
+// newID gives ids in order also within a millisecond.
+func newID(at time.Time) string { return ulid.MustNew(ulid.Timestamp(at), entropy).String() }
 
 // push writes an entry as old as is said, with one event for each tag.
 func (j *journal) push(t testing.TB, repository reference.Name, age time.Duration, tags ...reference.Tag) storage.Entry {
@@ -258,7 +261,7 @@ func eventually(t testing.TB, what string, cond func() bool) {
 // quick are times for tests: all that is waited for is short, all that is a limit is long.
 var quick = times{
 	budget: 2 * time.Second, poll: 20 * time.Millisecond, drain: 2 * time.Second, census: 50 * time.Millisecond,
-	stale: 1500 * time.Millisecond, refresh: 200 * time.Millisecond, lease: 3 * time.Second,
+	stale: 20 * time.Second, refresh: 200 * time.Millisecond, lease: 3 * time.Second,
 	relayLease: 10 * time.Second, relayRetry: 50 * time.Millisecond, untold: 100 * time.Millisecond,
 	betweenWalks: 50 * time.Millisecond, betweenPages: 20 * time.Millisecond, away: 300 * time.Millisecond,
 	directWalk: 50 * time.Millisecond, settled: 100 * time.Millisecond, gone: 10 * time.Minute, idle: time.Hour,

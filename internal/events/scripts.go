@@ -176,9 +176,10 @@ if idle ~= '0' and redis.call('GET', P .. 'lease:' .. e) == me then redis.call('
 return 1`)
 
 	// checkScript (entries): of each 'done', 'unknown', 'queued', or 'lost' and the endpoints whose message is not in the stream. A message that is in the
-	// stream and that nobody would ever take is due at once. An endpoint that no node has had for ARGV[1] seconds has no say.
+	// stream and that nobody would ever take is due at once. An endpoint that no node has had for ARGV[1] seconds has no say;
+	// for one that nobody has spoken of that time begins now.
 	checkScript = script(`
-local now, gone, last = clock(), {}, {}
+local now, gone, last, met = clock(), {}, {}, {}
 for _, e in ipairs(redis.call('ZRANGEBYSCORE', P .. 'endpoints', '-inf', now / 1000 - ARGV[1])) do gone[e] = true end
 local function split(sid)
   local a, b = string.match(sid, '(%d+)-(%d+)')
@@ -217,7 +218,8 @@ for i = 2, #ARGV do
       forget(e, id, sid)
       if taken(e, id) == 1 then state = 'done' end
     elseif look(e, id, sid) then
-      state = 'queued'
+      if not met[e] then redis.call('ZADD', P .. 'endpoints', 'NX', math.floor(now / 1000), e) end
+      met[e], state = true, 'queued'
     else
       lost = lost .. ' ' .. e
     end

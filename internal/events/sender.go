@@ -35,7 +35,7 @@ func NewSender(e *Endpoint) *Sender {
 	transport := &http.Transport{
 		Proxy:                  nil, // see the package comment
 		DialContext:            dialer.DialContext,
-		TLSClientConfig:        e.tls,
+		TLSClientConfig:        e.tls.Clone(), // the transport adds to it
 		TLSHandshakeTimeout:    e.Timeout,
 		ForceAttemptHTTP2:      true,
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingAfter}, // or a dead connection is used for ever

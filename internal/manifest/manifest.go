@@ -1,5 +1,6 @@
-// Package manifest reads manifests: what they are, what they refer to, and whether they are well-formed. It does no I/O, and it never writes
-// one: the bytes that a client sent are what is stored, hashed and served.
+// Package manifest reads manifests: what they are, what they refer to, and whether they are well-formed. It does no I/O, and it never writes one
+// anew: the bytes that a client sent are what is stored, hashed and served. To those of Docker schema 1 it adds signatures (Assemble), and leaves what
+// was signed as it is.
 //
 // Reading is strict wherever two readers of the same bytes could see two different manifests (CVE-2021-41190): of the keys that matter, each may
 // stand in an object once, in the very spelling of the specs (encoding/json alone would take "Manifests" for "manifests", and the last of two);

@@ -21,16 +21,17 @@ var (
 )
 
 // moving cuts off bodies that stand still, in either direction. next may take all the time it likes between two reads or writes: the clock runs
-// only while one of them waits for the client.
+// only while one of them waits for the client. Its answers also ask clients to leave a node that is leaving itself.
 type moving struct {
 	next    http.Handler
 	timeout time.Duration
 	drain   context.Context // when it ends, reads fail
+	leaving *atomic.Bool    // set once clients should send their next request elsewhere
 }
 
 func (m *moving) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rc := http.NewResponseController(w)
-	out := &movingWriter{ResponseWriter: w, rc: rc, watch: newWatch(m.timeout, rc.SetWriteDeadline)}
+	out := &movingWriter{ResponseWriter: w, rc: rc, watch: newWatch(m.timeout, rc.SetWriteDeadline), leaving: m.leaving}
 	_ = rc.SetWriteDeadline(time.Time{}) // the request before may have left one on this connection
 	defer func() {
 		out.finish()
@@ -51,6 +52,7 @@ func (m *moving) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.Body = in
 	}
 	m.next.ServeHTTP(out, r)
+	out.sayGoodbye() // if nothing was written
 }
 
 // movingBody is the body of a request.
@@ -96,16 +98,34 @@ func (b *movingBody) drain() {
 type movingWriter struct {
 	http.ResponseWriter
 	*watch
-	rc *http.ResponseController
+	rc      *http.ResponseController
+	leaving *atomic.Bool
 }
 
 // chunk is how much a client must take within the timeout, in bytes.
 const chunk = 64 << 10
 
+// sayGoodbye asks the client to close the connection once it has the answer, when this node is leaving: over HTTP/2, net/http makes a GOAWAY of it. It does
+// nothing once the headers are sent.
+func (w *movingWriter) sayGoodbye() {
+	if w.leaving.Load() {
+		w.Header().Set("Connection", "close")
+	}
+}
+
+// WriteHeader decides what becomes of the connection as late as it can: a long request may have begun before this node had to leave.
+func (w *movingWriter) WriteHeader(status int) {
+	if status >= http.StatusOK {
+		w.sayGoodbye()
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
 // Unwrap is for http.ResponseController.
 func (w *movingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *movingWriter) Write(p []byte) (n int, err error) {
+	w.sayGoodbye()
 	for first := true; first || len(p) > 0 && err == nil; first = false {
 		part := p[:min(len(p), chunk)]
 		p = p[len(part):]
@@ -122,6 +142,7 @@ func (w *movingWriter) Write(p []byte) (n int, err error) {
 func (w *movingWriter) Flush() { _ = w.FlushError() }
 
 func (w *movingWriter) FlushError() error {
+	w.sayGoodbye()
 	w.start()
 	defer w.stop()
 	return w.rc.Flush()

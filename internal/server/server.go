@@ -2,9 +2,11 @@
 //
 // # Draining
 //
-// When the context of [Server.Serve] ends, /readyz turns to 503, the main listener closes and running requests go on. Those still running after
-// Options.Grace find their context cancelled and their body failing with [ErrDraining], so that an upload keeps what it received; they have
-// Options.Last to answer. What runs then is cut off. The debug listener closes last.
+// When the context of [Server.Serve] ends, /readyz turns to 503. For Options.Delay all requests are served as ever, since load balancers take a while to
+// look and to send nothing more here; each answer asks its client to close the connection, and no connection is closed under a client that may be about
+// to use it. Then the main listener closes and running requests go on. Those still running after Options.Grace find their context cancelled and their body
+// failing with [ErrDraining], so that an upload keeps what it received; they have Options.Last to answer. What runs then is cut off. The debug listener
+// closes last.
 //
 // # Slow clients
 //
@@ -18,6 +20,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -34,8 +37,9 @@ type Options struct {
 	MetricsPath string
 	Cluster     http.Handler // on the debug listener, at /cluster; nil for none
 
-	Grace         time.Duration // how long running requests may go on once draining starts
-	Last          time.Duration // how long they have to answer after that; 15s if 0
+	Delay         time.Duration // how long requests are taken after /readyz turned to 503
+	Grace         time.Duration // how long running requests may go on after that
+	Last          time.Duration // how long they have to answer in the end; 15s if 0
 	HeaderTimeout time.Duration // for the headers of a request
 	IdleTimeout   time.Duration // between two requests
 	BodyTimeout   time.Duration // without a byte of a body moving
@@ -52,6 +56,7 @@ type Server struct {
 	debug    *http.Server
 	requests context.Context // ends when running requests must stop
 	stop     func()          // with ErrDraining as the cause, so that a handler can tell it from a client that hung up
+	leaving  atomic.Bool     // answers ask for the end of their connection
 }
 
 // New makes a server that does not listen yet.
@@ -62,7 +67,7 @@ func New(opts Options) *Server {
 	s := &Server{opts: opts, ready: newReadiness(opts.Ping, opts.Log)}
 	requests, stop := context.WithCancelCause(context.Background())
 	s.requests, s.stop = requests, func() { stop(ErrDraining) }
-	s.main = s.server(withHealth(s.ready, &moving{next: opts.Handler, timeout: opts.BodyTimeout, drain: s.requests}))
+	s.main = s.server(withHealth(s.ready, &moving{next: opts.Handler, timeout: opts.BodyTimeout, drain: s.requests, leaving: &s.leaving}))
 	s.main.TLSConfig = opts.TLS
 	s.main.HTTP2 = &http.HTTP2Config{SendPingTimeout: opts.BodyTimeout, WriteByteTimeout: opts.BodyTimeout}
 	s.main.BaseContext = func(net.Listener) context.Context { return s.requests }
@@ -113,10 +118,29 @@ func (s *Server) Serve(ctx context.Context, main, debug net.Listener) error {
 	var err error
 	select {
 	case <-ctx.Done():
+		err = s.leave(failed)
 	case err = <-failed:
 	}
 	s.drain()
 	return errors.Join(err, s.debug.Close())
+}
+
+// leave lets load balancers find out that this node is going, while it serves on. It ends early when a listener fails.
+func (s *Server) leave(failed <-chan error) error {
+	s.ready.drain()
+	s.leaving.Store(true)
+	if s.opts.Delay <= 0 {
+		return nil
+	}
+	s.opts.Log.Info("leaving: /readyz says so, and requests are still taken", zap.Duration("for", s.opts.Delay))
+	over := time.NewTimer(s.opts.Delay)
+	defer over.Stop()
+	select {
+	case <-over.C:
+		return nil
+	case err := <-failed:
+		return err
+	}
 }
 
 // drain is the end of the main listener, as the package comment tells it.

@@ -180,7 +180,7 @@ func (r *Repository) CancelUpload(ctx context.Context, up Upload) error {
 		if err != nil {
 			return err
 		}
-		if _, err = r.save(ctx, now, now.session, true); errors.Is(err, ErrTakenOver) {
+		if _, err = r.save(ctx, now, checkpoint{Session: now.session, Cancelled: true}); errors.Is(err, ErrTakenOver) {
 			up = now
 			continue
 		} else if err != nil {

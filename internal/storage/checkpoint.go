@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"context"
 	"errors"
 
@@ -20,23 +21,22 @@ type checkpoint struct {
 	Algorithm digest.Algorithm `json:"algorithm"`
 	Session   drivers.Session  `json:"session"`
 	Cancelled bool             `json:"cancelled,omitempty"` // no request goes on from here
+	Closed    digest.Digest    `json:"closed,omitempty"`    // nor here: the upload has become this blob, or is about to
 }
 
 // ErrTakenOver: another request has gone on with this upload. It is also the cause with which the context of a request ends that is to stop for that reason:
 // nothing more is written for it.
 var ErrTakenOver = errors.New("another request has gone on with this upload")
 
-// errForgotten: a checkpoint is gone, as it is after the end of its upload.
-var errForgotten = errors.New("the checkpoint is gone")
+// errOver: the upload was closed, so long ago perhaps that its checkpoints are gone.
+var errOver = errors.New("the upload was closed")
 
-// save writes the next checkpoint of up, at session.
-func (r *Repository) save(ctx context.Context, up Upload, session drivers.Session, cancelled bool) (Upload, error) {
-	next := up
+// save writes the next checkpoint of up.
+func (r *Repository) save(ctx context.Context, up Upload, c checkpoint) (Upload, error) {
+	next := up.at(c.Session)
 	next.Seq++
-	next.session, next.Offset, next.remote = session, session.Offset, false
-	_, err := swap(ctx, r.registry.driver, r.keys.checkpoint(up.ID, next.Seq), stored[checkpoint]{}, checkpoint{
-		Started: up.Started.Unix(), Algorithm: up.Algorithm, Session: session, Cancelled: cancelled,
-	})
+	c.Started, c.Algorithm = up.Started.Unix(), up.Algorithm
+	_, err := swap(ctx, r.registry.driver, r.keys.checkpoint(up.ID, next.Seq), stored[checkpoint]{}, c)
 	if errors.Is(err, drivers.ErrPrecondition) {
 		return up, ErrTakenOver
 	}
@@ -59,7 +59,7 @@ func (w *way) save(s drivers.Session) (err error) {
 	if !w.chunk.held(w.ctx) {
 		return ErrTakenOver
 	}
-	if w.reached, err = w.Repository.save(w.ctx, w.reached, s, false); err == nil {
+	if w.reached, err = w.Repository.save(w.ctx, w.reached, checkpoint{Session: s}); err == nil {
 		w.tell(s)
 	}
 	return err
@@ -122,9 +122,9 @@ func (r *Repository) restore(ctx context.Context, up Upload, seq uint64) (Upload
 	if err != nil {
 		return up, err
 	}
-	if !cur.live() {
+	if !cur.live() || cur.Value.Closed != "" {
 		unknown := uploadUnknown()
-		unknown.Err = errForgotten
+		unknown.Err = errOver
 		return up, unknown
 	}
 	if cur.Value.Cancelled {
@@ -134,16 +134,25 @@ func (r *Repository) restore(ctx context.Context, up Upload, seq uint64) (Upload
 	return up, nil
 }
 
-// forget removes the checkpoints of an upload that has come to its end. What a failure leaves behind is found by its age.
-func (r *Repository) forget(ctx context.Context, up Upload) {
+// close lets an upload come to its end once. It gives the upload as it was closed: by a repetition of this request, its session may be another one with
+// the same bytes. Its checkpoints stay until the janitor finds them by their age: a request that stands still somewhere, and wakes up when all is over,
+// finds the next one taken. An upload without a checkpoint has nothing that could be taken; two that end it each store what they sent, under its digest.
+func (r *Repository) close(ctx context.Context, up Upload, want digest.Digest) (Upload, error) {
 	if up.Seq == 0 {
-		return
+		return up, nil
 	}
-	keys := make([]string, 0, up.Seq)
-	for seq := range up.Seq {
-		keys = append(keys, r.keys.checkpoint(up.ID, seq+1))
+	_, err := r.save(ctx, up, checkpoint{Session: up.session, Closed: want})
+	if !errors.Is(err, ErrTakenOver) {
+		return up, err
 	}
-	_ = r.registry.driver.Delete(ctx, keys...)
+	cur, err := load[checkpoint](ctx, r.registry.driver, r.keys.checkpoint(up.ID, up.Seq+1))
+	if err != nil {
+		return up, err
+	}
+	if cur.live() && cur.Value.Closed != "" && (cur.Value.Closed == want || bytes.Equal(cur.Value.Session.Mark, up.session.Mark)) {
+		return up.at(cur.Value.Session), nil
+	}
+	return r.takenOver(ctx, up)
 }
 
 func uploadUnknown() *Error {

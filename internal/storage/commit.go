@@ -24,7 +24,7 @@ func (r *Repository) Commit(ctx context.Context, up Upload, want digest.Digest, 
 		return Descriptor{}, up, uploadUnknown() // its bytes may be taken for abandoned any moment
 	}
 	up, err := r.position(ctx, up, chunk.Start)
-	if errors.Is(err, errForgotten) {
+	if errors.Is(err, errOver) {
 		blob, err := r.repeated(ctx, want, up.Offset)
 		return blob, up, err
 	}
@@ -34,12 +34,7 @@ func (r *Repository) Commit(ctx context.Context, up Upload, want digest.Digest, 
 	if up.Offset == 0 {
 		up.Algorithm, up.session = want.Algorithm(), drivers.Session{}
 	}
-	blob, up, err := r.finish(ctx, up, want, chunk)
-	if err != nil {
-		return Descriptor{}, up, err
-	}
-	r.forget(ctx, up)
-	return blob, up, nil
+	return r.finish(ctx, up, want, chunk)
 }
 
 // finish takes the way that costs least: a small body is held by its pointer, a larger one goes through the driver.
@@ -78,8 +73,7 @@ func (r *Repository) finish(ctx context.Context, up Upload, want digest.Digest, 
 			return Descriptor{}, up, err
 		}
 	}
-	blob, err := r.commitData(ctx, up, want)
-	return blob, up, err
+	return r.commitData(ctx, up, want)
 }
 
 // peek reads as much of a chunk as a pointer can hold. rest is nil when that was all of it, and it was as long as it had to be.
@@ -105,31 +99,50 @@ func (r *Repository) commitInline(ctx context.Context, want digest.Digest, conte
 }
 
 // commitData makes a blob of what the upload has stored.
-func (r *Repository) commitData(ctx context.Context, up Upload, want digest.Digest) (Descriptor, error) {
-	sameHash := up.Algorithm == want.Algorithm()
-	data := path.Base(up.session.Key)
-	if sameHash {
-		hash, err := up.newHash()
-		if err != nil {
-			return Descriptor{}, err
-		}
-		if got := digest.NewDigest(up.Algorithm, hash); got != want {
-			return Descriptor{}, digestMismatch(want, got)
-		}
+func (r *Repository) commitData(ctx context.Context, up Upload, want digest.Digest) (Descriptor, Upload, error) {
+	closed, blob, err := r.closeData(ctx, up, want)
+	if errors.Is(err, errOver) || errors.Is(err, drivers.ErrNotFound) || errors.Is(err, drivers.ErrPrecondition) {
+		blob, err = r.repeated(ctx, want, up.Offset)
+	}
+	return blob, closed, err
+}
+
+// closeData closes the upload, then makes its bytes an object, then the blob. Bytes that were hashed in another way have to be read first, to see whether
+// they are the right ones.
+func (r *Repository) closeData(ctx context.Context, up Upload, want digest.Digest) (Upload, Descriptor, error) {
+	if up.Algorithm != want.Algorithm() {
+		return r.closeRehashed(ctx, up, want)
+	}
+	hash, err := up.newHash()
+	if err != nil {
+		return up, Descriptor{}, err
+	}
+	if got := digest.NewDigest(up.Algorithm, hash); got != want {
+		return up, Descriptor{}, digestMismatch(want, got)
+	}
+	if up, err = r.close(ctx, up, want); err != nil {
+		return up, Descriptor{}, err
 	}
 	if _, err := r.registry.driver.Commit(ctx, up.session); err != nil {
-		if errors.Is(err, drivers.ErrNotFound) || errors.Is(err, drivers.ErrPrecondition) {
-			return r.repeated(ctx, want, up.Offset)
-		}
-		return Descriptor{}, err
+		return up, Descriptor{}, err
 	}
-	if !sameHash {
-		var err error
-		if data, err = r.rehash(ctx, up.session, want); err != nil {
-			return Descriptor{}, err
-		}
+	blob, err := r.publish(ctx, want, pointer{Size: up.Offset, Data: path.Base(up.session.Key)})
+	return up, blob, err
+}
+
+func (r *Repository) closeRehashed(ctx context.Context, up Upload, want digest.Digest) (Upload, Descriptor, error) {
+	if _, err := r.registry.driver.Commit(ctx, up.session); err != nil {
+		return up, Descriptor{}, err
 	}
-	return r.publish(ctx, want, pointer{Size: up.Offset, Data: data})
+	data, err := r.rehash(ctx, up.session, want)
+	if err != nil {
+		return up, Descriptor{}, err
+	}
+	if up, err = r.close(ctx, up, want); err != nil {
+		return up, Descriptor{}, err
+	}
+	blob, err := r.publish(ctx, want, pointer{Size: up.Offset, Data: data})
+	return up, blob, err
 }
 
 // repeated answers for an upload that is over: if the blob it was for is here, with at least the bytes known of it, this is a repetition of a Commit

@@ -27,6 +27,7 @@ type PendingUpload struct {
 	Saved      time.Time      `json:"saved"`  // of its last checkpoint, by the store's clock
 	Offset     int64          `json:"offset"` // bytes it had received then
 	Abandoned  bool           `json:"abandoned"`
+	Closed     bool           `json:"closed"` // it has become a blob; what is left only keeps others from going on with it
 	Removed    bool           `json:"removed"`
 
 	session drivers.Session
@@ -161,7 +162,7 @@ func (r *Registry) uploadsOf(ctx context.Context, prefix string, do func(Pending
 			return err
 		}
 		if err == nil && cur.live() {
-			up.session, up.Offset = cur.Value.Session, cur.Value.Session.Offset
+			up.session, up.Offset, up.Closed = cur.Value.Session, cur.Value.Session.Offset, cur.Value.Closed != ""
 		}
 		now := r.opts.Now()
 		up.Abandoned = now.Sub(up.Started) > r.opts.UploadTTL && now.Sub(up.Saved) > quietTime

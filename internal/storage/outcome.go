@@ -32,11 +32,11 @@ type sight int
 const (
 	sightNone   sight = iota // it was not done, or not all of it
 	sightUnsure              // it may have been done, and overtaken since
-	sightDone                // it was done, or looks just as if it had been
+	sightDone                // it was done
 )
 
-// Outcome looks at what an entry was to change. Whatever was acknowledged is never found to be nothing. Where it looks as if a push under way had been
-// done, because the same was done before, it is; where that was undone meanwhile, its age has to tell.
+// Outcome looks at what an entry was to change. What was acknowledged never lapses, and a push is not called visible while it may be under way: what it did
+// bears the id of its entry. Where that was overwritten since, age has to tell. Whatever is called visible, no node remembers otherwise.
 func (r *Registry) Outcome(ctx context.Context, e *Entry) (Outcome, error) {
 	seen, err := r.see(ctx, e)
 	age := r.opts.Now().Sub(e.Time())
@@ -71,8 +71,8 @@ func (r *Repository) seePushed(ctx context.Context, e *Entry) (sight, error) {
 		return sightNone, err
 	}
 	all := sightDone
-	if len(e.Tags) == 0 && !link.live() {
-		all = sightUnsure // deleted since, or before
+	if len(e.Tags) == 0 && (!link.live() || link.Value.Entry != e.ID) {
+		all = sightUnsure // it was there before; or was deleted since, or before
 	}
 	var recent []string
 	for _, tag := range e.Tags {
@@ -100,11 +100,11 @@ func (t *tagRecord) sees(e *Entry) sight {
 	switch {
 	case t == nil:
 		return sightUnsure
-	case t.Digest == e.Digest, t.Entry == e.ID:
+	case t.Entry == e.ID:
 		return sightDone
 	}
 	seen := sightNone
-	if t.Born != "" || len(t.History) == historyLength {
+	if t.Digest == e.Digest || t.Born != "" || len(t.History) == historyLength {
 		seen = sightUnsure
 	}
 	for _, before := range t.History {

@@ -104,7 +104,7 @@ func (p *push) store(ctx context.Context) (err error) {
 	if err := p.prepare(ctx); err != nil {
 		return err
 	}
-	want := revision{MediaType: p.MediaType, Size: p.Size}
+	want := revision{MediaType: p.MediaType, Size: p.Size, Entry: p.id}
 	if err := inTime(ctx); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ type revision struct {
 	header
 	MediaType string `json:"mediaType"` // empty where CNCF Distribution wrote the link: the manifest itself has to be asked
 	Size      int64  `json:"size"`
+	Entry     string `json:"entry,omitempty"` // id, in the journal, of the push that made it
 }
 
 func (r *revision) setBare(digest.Digest) {}

@@ -54,6 +54,7 @@ type registry struct {
 	driver drivers.Driver
 	client *http.Client
 	logs   *observer.ObservedLogs
+	shared []setting // what nodes beside it have as well
 }
 
 // setup is what a test may choose of a registry.
@@ -117,7 +118,9 @@ func start(t *testing.T, driver drivers.Driver, settings ...setting) *registry {
 // beside brings up another node on the same store.
 func (r *registry) beside(settings ...setting) *registry {
 	r.Helper()
-	return start(r.T, r.driver, settings...)
+	next := start(r.T, r.driver, append(slices.Clone(r.shared), settings...)...)
+	next.shared = r.shared
+	return next
 }
 
 // run is Run, for tests that use the same registry.

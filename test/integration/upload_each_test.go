@@ -20,7 +20,10 @@ func carried(t *testing.T, test func(r *registry), settings ...setting) {
 			if fake, ok := driver.(*drivertest.Fake); ok {
 				fake.PartSize = 64 * kib
 			}
-			test(start(t, driver, append(settings, byRedis(t))...))
+			shared := byRedis(t)
+			r := start(t, driver, append(settings, shared)...)
+			r.shared = []setting{shared}
+			test(r)
 		})
 	}
 }
