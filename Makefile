@@ -10,10 +10,11 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 
 TESTTIMEOUT ?= 15m
 FUZZTIME    ?= 60s
+IMAGE       ?= registryd:dev
 
 .PHONY: help
 help: ## List the targets
-	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target what; do printf '  %-13s %s\n' "$$target" "$$what"; done
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target what; do printf '  %-13s %s\n' "$$target" "$$what"; done
 
 .PHONY: run
 run: build ## Build and serve on 127.0.0.1:5000, with data in ./registry-data (more: make run ARGS="--addr :5000")
@@ -72,6 +73,14 @@ bench: ## Time pushes onto MinIO beside a bare PutObject and CNCF Distribution (
 test-clients: build ## Push and pull with docker, podman, skopeo, crane, regctl and helm
 	./test/clients/install.sh
 	REGISTRYD=$(CURDIR)/bin/registryd ./test/clients/run.sh
+
+.PHONY: image
+image: ## Build the container image, IMAGE=registryd:dev, for this machine (needs docker compose)
+	REGISTRYD_IMAGE=$(IMAGE) VERSION=$(VERSION) docker compose -f deploy/docker-compose.yml build registryd-1
+
+.PHONY: e2e-compose
+e2e-compose: ## Try the cluster of deploy/docker-compose.yml, with docker, podman and crane (some minutes)
+	./test/e2e/compose.sh
 
 .PHONY: clean
 clean: ## Remove what was built

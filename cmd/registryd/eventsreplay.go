@@ -54,7 +54,7 @@ type replayer struct {
 
 	bar            *progress
 	replay         *storage.Replay
-	seen, all      int
+	all            int // as far as time and endpoint say
 	done, unwanted int
 	unread         int
 }

@@ -122,7 +122,7 @@ func (l *lane) over(ctx, work context.Context, m *letter) {
 		if err == nil {
 			break
 		}
-		l.log.Warn("An event that an endpoint refused cannot be kept; it is tried again.", zap.String("entry", m.id), zap.Error(err))
+		l.warn("Events that were given up on cannot be kept yet; it is tried again.", m.id, zap.Error(err))
 		if !sleep(ctx, 10*l.times.poll) {
 			l.letGo(m)
 			return
@@ -148,7 +148,7 @@ func (l *lane) bury(ctx context.Context, m *letter) error {
 	defer cancel()
 	err = l.registry.PutDead(ctx, l.Name, storage.DeadEvent{ID: m.id, Time: time.Now().UTC(), Reason: m.reason, Note: note})
 	if err == nil {
-		l.log.Warn("Events were given up on: correct the endpoint, then replay them.", zap.String("entry", m.id), zap.String("reason", m.reason))
+		l.warn("Events were given up on: correct the endpoint, then replay them.", m.id, zap.String("reason", m.reason))
 	}
 	return err
 }

@@ -24,6 +24,9 @@ type direct struct {
 	recent  map[string][]byte // notes, so that the store need not be asked
 	bytes   int               // of them
 	told    []receipt
+
+	complete bool // all that was in the journal before what this node is told of is known
+	skipped  bool // since the last walk: this node was told of an entry that is left to the next one
 }
 
 // tracked is an entry that is delivered, or was and is still listed.
@@ -49,21 +52,38 @@ func newDirect(e *Events) *direct {
 	return d
 }
 
-// offer takes over entries that are known to be visible, if there is room.
-func (d *direct) offer(orders []order) {
+// hear takes over entries that this node was told of. For an ordered endpoint they must not overtake what the journal holds.
+func (d *direct) hear(orders []order) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.offer(slices.DeleteFunc(orders, func(o order) bool {
+		early := !d.complete && slices.ContainsFunc(o.endpoints, func(name string) bool { return d.lines[name] != nil && d.lines[name].endpoint.Ordered })
+		d.skipped = d.skipped || early
+		return early
+	}))
+}
+
+// found takes over entries that a walk has found.
+func (d *direct) found(orders []order) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.offer(orders)
+}
+
+// offer takes over entries that are known to be visible, if there is room. d.mu is held.
+func (d *direct) offer(orders []order) {
 	for _, o := range orders {
-		if d.entries[o.id] != nil || d.pairs+len(o.endpoints) > directMost {
+		names := slices.DeleteFunc(slices.Clone(o.endpoints), func(name string) bool { return d.lines[name] == nil })
+		if d.entries[o.id] != nil || d.pairs+len(names) > directMost {
 			continue
 		}
-		d.entries[o.id] = &tracked{left: len(o.endpoints)}
-		d.pairs += len(o.endpoints)
+		d.entries[o.id] = &tracked{left: len(names)}
+		d.pairs += len(names)
 		if d.bytes+len(o.note) <= recentBytes {
 			d.recent[o.id] = o.note
 			d.bytes += len(o.note)
 		}
-		for _, name := range o.endpoints {
+		for _, name := range names {
 			d.lines[name].fresh = append(d.lines[name].fresh, o.id)
 			d.figures.queued.WithLabelValues(name).Inc()
 		}
@@ -102,6 +122,7 @@ func (d *direct) seen(id string, walk int) bool {
 func (d *direct) walked(walk int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.complete, d.skipped = d.complete || !d.skipped, false
 	for id, t := range d.entries {
 		if t.left == 0 && t.walk < walk && time.Since(t.ended) > d.times.directWalk {
 			delete(d.entries, id)

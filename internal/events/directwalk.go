@@ -82,7 +82,7 @@ func (e *Events) findPage(ctx context.Context, w *watch, d *direct, after string
 		if ctx.Err() != nil || d.full() {
 			return after, nil
 		}
-		d.offer(e.ruleAll(ctx, w, few, nil))
+		d.found(e.ruleAll(ctx, w, few, nil))
 	}
 	return next, nil
 }

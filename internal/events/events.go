@@ -2,6 +2,7 @@ package events
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -86,6 +87,15 @@ func (e *Events) Run(ctx context.Context) {
 // Origin makes the events of a request.
 func (e *Events) Origin(request Request, actor Actor) Origin {
 	return Origin{Registry: e.URL, Request: request, Actor: actor, Source: e.Source}
+}
+
+// addressed are the endpoints that are to hear of an entry: those that a replay names, else those that want to. It says false for a replay to endpoints
+// that only other nodes have, which are to see to it.
+func (e *Events) addressed(replay []string, events []Event) (names []string, ours bool) {
+	if len(replay) == 0 {
+		return e.wanting(events), true
+	}
+	return replay, slices.ContainsFunc(e.Endpoints, func(endpoint *Endpoint) bool { return slices.Contains(replay, endpoint.Name) })
 }
 
 // wanting are the endpoints that want to hear of any of these.

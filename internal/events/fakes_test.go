@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -28,7 +29,7 @@ type journal struct {
 	settled  map[string]int
 	dead     map[string]map[string]storage.DeadEvent
 	deadErr  error
-	reads    int
+	sorted   []string // the ids, while they are known
 	leases   map[string]bool
 }
 
@@ -58,20 +59,21 @@ func (j *journal) push(t testing.TB, repository reference.Name, age time.Duratio
 	entry := storage.Entry{ID: newID(time.Now().Add(-age)), Action: storage.ActionPush, Repository: repository, Tags: tags, Digest: d("image"), Note: note}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.entries[entry.ID] = entry
+	j.entries[entry.ID], j.sorted = entry, nil
 	return entry
 }
 
 func (j *journal) Journal(_ context.Context, after string, n int) (ids []string, next string, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for id := range j.entries {
-		if id > after {
-			ids = append(ids, id)
-		}
+	if j.sorted == nil {
+		j.sorted = slices.Sorted(maps.Keys(j.entries))
 	}
-	slices.Sort(ids)
-	if len(ids) > n {
+	first, found := slices.BinarySearch(j.sorted, after)
+	if found {
+		first++
+	}
+	if ids = j.sorted[first:]; len(ids) > n {
 		return ids[:n], ids[n-1], nil
 	}
 	return ids, "", nil
@@ -80,7 +82,6 @@ func (j *journal) Journal(_ context.Context, after string, n int) (ids []string,
 func (j *journal) Entry(_ context.Context, id string) (*storage.Entry, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.reads++
 	entry, ok := j.entries[id]
 	if !ok {
 		return nil, nil
@@ -102,6 +103,7 @@ func (j *journal) Settle(ids ...string) {
 	defer j.mu.Unlock()
 	for _, id := range ids {
 		delete(j.entries, id)
+		j.sorted = nil
 		j.settled[id]++
 	}
 }
@@ -264,7 +266,7 @@ var quick = times{
 	stale: 20 * time.Second, refresh: 200 * time.Millisecond, lease: 3 * time.Second,
 	relayLease: 10 * time.Second, relayRetry: 50 * time.Millisecond, untold: 100 * time.Millisecond,
 	betweenWalks: 50 * time.Millisecond, betweenPages: 20 * time.Millisecond, away: 300 * time.Millisecond,
-	directWalk: 50 * time.Millisecond, settled: 100 * time.Millisecond, gone: 10 * time.Minute, idle: time.Hour,
+	directWalk: 50 * time.Millisecond, gone: 10 * time.Minute, idle: time.Hour,
 }
 
 // running is an Events that runs.
@@ -284,10 +286,15 @@ func run(t testing.TB, s Settings, change func(*Events)) *running {
 	if change != nil {
 		change(e)
 	}
+	return &running{e, runUntilEnd(t, e.Run)}
+}
+
+// runUntilEnd runs something until the test ends, or what it gives is called.
+func runUntilEnd(t testing.TB, f func(context.Context)) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	go func() { defer close(done); e.Run(ctx) }()
-	stop := sync.OnceFunc(func() { cancel(); <-done })
+	go func() { defer close(done); f(ctx) }()
+	stop = sync.OnceFunc(func() { cancel(); <-done })
 	t.Cleanup(stop)
-	return &running{e, stop}
+	return stop
 }

@@ -14,13 +14,16 @@ const (
 
 // arrival is something to be queued: an entry of the journal, or an event of best effort.
 type arrival struct {
-	id    string
-	note  []byte
-	event *Event
+	id     string
+	note   []byte
+	replay []string
+	event  *Event
 }
 
 // Committed takes an entry over, if there is room; else the relay finds it.
-func (e *Events) Committed(entry storage.Entry) { e.arrives(arrival{id: entry.ID, note: entry.Note}) }
+func (e *Events) Committed(entry storage.Entry) {
+	e.arrives(arrival{id: entry.ID, note: entry.Note, replay: entry.Endpoints})
+}
 
 // Happened takes over events that no journal holds: pulls, mounts, blobs. They are best effort: they go through Redis alone, to each endpoint once, and are
 // dropped, and counted, where Redis is away or too much waits. It never blocks.
@@ -109,15 +112,17 @@ func (e *Events) place(ctx context.Context, all []arrival) {
 		if err != nil {
 			continue // the relay says so
 		}
-		names := e.wanting(events)
+		names, ours := e.addressed(a.replay, events)
 		if len(names) == 0 {
 			e.Registry.Settle(a.id)
+		}
+		if len(names) == 0 || !ours {
 			continue
 		}
 		orders = append(orders, order{id: a.id, note: a.note, endpoints: names})
 	}
 	if d := e.direct.Load(); d != nil {
-		d.offer(orders)
+		d.hear(orders)
 	} else if e.remote != nil && e.Conn.Up() {
 		e.enqueue(ctx, orders)
 	}

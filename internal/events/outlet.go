@@ -17,6 +17,7 @@ type outlet struct {
 	figures  *figures
 	log      *zap.Logger
 	failures atomic.Int32 // in a row
+	lastWord atomic.Int64 // when something was said of what is refused, in Unix seconds
 }
 
 func newOutlet(e *Endpoint, f *figures, log *zap.Logger) *outlet {
@@ -74,6 +75,14 @@ func (o *outlet) note(err error, failure *Error) {
 		if o.failures.Swap(0) >= 3 {
 			o.log.Info("An endpoint takes events again.")
 		}
+	}
+}
+
+// warn says what is wrong with an entry, at most once a minute: what is wrong with one is likely to be wrong with many.
+func (o *outlet) warn(what, entry string, why zap.Field) {
+	last, now := o.lastWord.Load(), time.Now().Unix()
+	if now-last >= 60 && o.lastWord.CompareAndSwap(last, now) {
+		o.log.Warn(what, zap.String("entry", entry), why)
 	}
 }
 

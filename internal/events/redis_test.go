@@ -315,10 +315,10 @@ func TestQueueTrouble(t *testing.T) {
 	if n, _ := bad.took(); n != 0 {
 		t.Errorf("the bad endpoint took %d", n)
 	}
-	s, err := nodes[0].Status(t.Context())
-	if err != nil || !s.Known || !s.Redis || s.Endpoints[1].Waiting != 200 || s.Endpoints[1].Oldest.IsZero() || s.Endpoints[0].Waiting != 0 || s.Journal != 200 {
-		t.Errorf("the status is %+v, %v", s, err)
-	}
+	eventually(t, "the status says what waits", func() bool {
+		s, err := nodes[0].Status(t.Context())
+		return err == nil && s.Known && s.Redis && s.Endpoints[1].Waiting == 200 && !s.Endpoints[1].Oldest.IsZero() && s.Endpoints[0].Waiting == 0 && s.Journal == 200
+	})
 	bad.answers(nil)
 	eventually(t, "all is settled", func() bool { return j.left() == 0 })
 	if !bad.has(entries...) {
@@ -389,4 +389,66 @@ func TestGoneEndpoint(t *testing.T) {
 	c := client(t, server.Addr)
 	eventually(t, "its stream is gone", func() bool { return c.Exists(t.Context(), "{test:events}:q:gone").Val() == 0 })
 	empty(t, c, "gone", "stays")
+}
+
+// TestRelayFinds: what a node did not queue before it died is queued by the relay; what a replay names goes there alone.
+func TestRelayFinds(t *testing.T) {
+	t.Parallel()
+	server, j := startRedis(t), newJournal()
+	one, two := newSink(t, Options{Name: "one"}), newSink(t, Options{Name: "two"})
+	settings := cluster(t, j, server.Addr, one.Endpoint, two.Endpoint)
+	run(t, settings(), nil)
+	run(t, settings(), nil)
+	found := j.push(t, "some/repo", 0, "a")
+	replay, foreign := j.push(t, "some/repo", 0, "b"), j.push(t, "some/repo", 0, "c")
+	j.mu.Lock()
+	for _, e := range []*storage.Entry{&replay, &foreign} {
+		e.Action, e.Endpoints = storage.ActionReplay, []string{"two"}
+		if e == &foreign {
+			e.Endpoints = []string{"elsewhere"}
+		}
+		j.entries[e.ID] = *e
+	}
+	j.mu.Unlock()
+	eventually(t, "all but the foreign one is settled", func() bool { return j.left() == 1 })
+	if !one.has(found) || one.has(replay) || !two.has(found, replay) || one.has(foreign) || two.has(foreign) {
+		t.Error("the endpoints did not get what is for them, and nothing else")
+	}
+}
+
+// TestRedisCluster: all keys of a script are on one server.
+func TestRedisCluster(t *testing.T) {
+	t.Parallel()
+	servers, err := teststore.StartRedisCluster()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var addrs []string
+	for _, server := range servers {
+		t.Cleanup(server.Stop)
+		addrs = append(addrs, server.Addr)
+	}
+	j := newJournal()
+	s := newSink(t, Options{Backoff: time.Millisecond, MaxBackoff: 5 * time.Millisecond})
+	var n atomic.Int32
+	s.answers(func([]Event) int {
+		if n.Add(1)%7 == 0 {
+			return http.StatusInternalServerError
+		}
+		return http.StatusOK
+	})
+	conn, err := redisconn.Open(redisconn.Config{Addrs: addrs}, redisconn.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	eventually(t, "Redis answers", func() bool { return conn.Health(t.Context()) == nil && conn.Up() })
+	e := run(t, Settings{Registry: j, Conn: conn, Namespace: "test", Endpoints: []*Endpoint{s.Endpoint}}, func(e *Events) { e.times.away = time.Hour })
+	for i := range 100 {
+		e.Committed(j.push(t, "some/repo", 0, tag(i)))
+	}
+	eventually(t, "all is settled", func() bool { return j.left() == 0 })
+	if n, _ := s.took(); n != 100 {
+		t.Errorf("the endpoint took %d events, want 100", n)
+	}
 }

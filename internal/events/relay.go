@@ -42,7 +42,8 @@ func (e *Events) lead(ctx context.Context) {
 		}
 		if !e.awayTooLong(ctx) {
 			if len(told) > 0 {
-				_, err := e.remote.taken(ctx, told) // they are settled; if this fails, some are delivered twice
+				over, err := e.remote.taken(ctx, told) // else it has some delivered once more
+				e.Registry.Settle(over...)
 				if err == nil {
 					told = nil
 				}

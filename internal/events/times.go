@@ -21,7 +21,6 @@ type times struct {
 	betweenPages           time.Duration // of 1,000 entries: 1.5 s are 57,600 LISTs a day at most, while much waits
 	away                   time.Duration // how long Redis is away before the relay delivers by itself
 	directWalk             time.Duration // without Redis: 2 s are 43,200 LISTs a day, twice as many while more than a page waits
-	settled                time.Duration // since when an entry must have been seen to be visible, if nobody told of it: longer than a node believes an older tag
 	gone                   time.Duration // since when no node has had an endpoint, before what waits for it is dropped
 	idle                   time.Duration // since when a consumer that has nothing was not heard of, before it is removed
 }
@@ -43,7 +42,6 @@ var usualTimes = times{
 	betweenPages: 1500 * time.Millisecond,
 	away:         5 * time.Second,
 	directWalk:   2 * time.Second,
-	settled:      2 * time.Second,
 	gone:         10 * time.Minute,
 	idle:         time.Hour,
 }

@@ -31,7 +31,7 @@ func TestEndpointHangs(t *testing.T) {
 // TestAnswerHangs: the status is what counts, and the time is limited all the same.
 func TestAnswerHangs(t *testing.T) {
 	t.Parallel()
-	s := sender(t, Options{Timeout: 200 * time.Millisecond, URL: serve(t, func(w http.ResponseWriter, r *http.Request) {
+	s := sender(t, Options{Timeout: time.Second, URL: serve(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.WriteHeader(http.StatusOK)
 		if err := http.NewResponseController(w).Flush(); err != nil {

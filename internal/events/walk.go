@@ -109,10 +109,9 @@ func (e *Events) rule(ctx context.Context, w *watch, id string, lost []string) *
 	}
 	entry, ruling, err := w.look(ctx, id)
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil
+		if ctx.Err() == nil && w.once(id) {
+			e.Log.Warn("An entry of the journal cannot be looked at; it is tried again.", zap.String("entry", id), zap.Error(err))
 		}
-		e.Log.Warn("An entry of the journal cannot be looked at; it is tried again.", zap.String("entry", id), zap.Error(err))
 		return nil
 	}
 	switch ruling {
@@ -121,13 +120,19 @@ func (e *Events) rule(ctx context.Context, w *watch, id string, lost []string) *
 	case send:
 		events, err := ParseNote(entry.Note)
 		if err != nil {
-			e.Log.Error("An entry of the journal is kept whose events cannot be read: it may be of a later version.", zap.String("entry", id), zap.Error(err))
+			if w.once(id) {
+				e.Log.Error("An entry of the journal is kept whose events cannot be read: it may be of a later version.", zap.String("entry", id), zap.Error(err))
+			}
 			return nil
 		}
-		if names := e.wanting(events); len(names) > 0 {
+		names, ours := e.addressed(entry.Endpoints, events)
+		switch {
+		case !ours:
+		case len(names) > 0:
 			return &order{id: id, note: entry.Note, endpoints: names}
+		default:
+			e.Registry.Settle(id)
 		}
-		e.Registry.Settle(id)
 	}
 	return nil
 }

@@ -25,24 +25,23 @@ type watch struct {
 
 	mu    sync.Mutex
 	known map[string]*sighting
+	said  map[string]bool // entries that something was logged of
 }
 
 // sighting is what was seen of an entry, by this process's own clock.
 type sighting struct {
-	first   time.Time // when it was first looked at
-	visible time.Time // when its work was first seen to be visible; zero for never
-	walk    int       // the last in which it was there
+	first time.Time // when it was first looked at
+	walk  int       // the last in which it was there
 }
 
 // watchMost bounds what is remembered. What is more is looked at when there is room again.
 const watchMost = 20_000
 
 func newWatch(registry Registry, t *times) *watch {
-	return &watch{registry: registry, times: t, known: map[string]*sighting{}}
+	return &watch{registry: registry, times: t, known: map[string]*sighting{}, said: map[string]bool{}}
 }
 
-// look rules on an entry. What has just become visible waits a little: a node may believe an older tag for a second, unless the one that pushed says that
-// it is over, and that one would have told itself.
+// look rules on an entry.
 func (w *watch) look(ctx context.Context, id string) (*storage.Entry, ruling, error) {
 	entry, err := w.registry.Entry(ctx, id)
 	if err != nil || entry == nil {
@@ -54,24 +53,26 @@ func (w *watch) look(ctx context.Context, id string) (*storage.Entry, ruling, er
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	const long = storage.PushTime + time.Minute // its push is over since a while, whose clock it may be
-	if outcome == storage.Visible && time.Since(entry.Time()) > long {
+	if outcome == storage.Visible {
 		delete(w.known, id)
 		return entry, send, nil
 	}
-	s := w.sighting(id)
-	switch {
-	case s == nil:
-	case outcome == storage.Visible && s.visible.IsZero():
-		s.visible = time.Now()
-	case outcome == storage.Visible && time.Since(s.visible) >= w.times.settled:
-		delete(w.known, id)
-		return entry, send, nil
-	case outcome == storage.Lapsed && time.Since(s.first) > storage.PushTime:
+	if s := w.sighting(id); s != nil && outcome == storage.Lapsed && time.Since(s.first) > storage.PushTime {
 		delete(w.known, id)
 		return entry, settle, nil
 	}
 	return entry, leave, nil
+}
+
+// once says yes the first time that it is asked about an entry, as far as is remembered.
+func (w *watch) once(id string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.said[id] || len(w.said) >= watchMost {
+		return false
+	}
+	w.said[id] = true
+	return true
 }
 
 // sighting gives what is remembered of an entry, nil if there is no room. w.mu is held.

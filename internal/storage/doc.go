@@ -11,9 +11,10 @@
 //
 //   - A blob: its bytes (a fresh object), then its pointer, then its link in the repository. Before the link nobody in the repository sees it. Dying
 //     in between leaves data or a pointer that nothing names, which fsck lists.
-//   - A manifest: first everything it refers to is read; then what nobody sees is written: content, catalog leaf, the marks of its tags, its
-//     referrer record; then the link, which is the commit point; then each tag. Dying in between leaves a manifest without its tag, and no answer.
-//   - A deletion of a manifest: the tombstone of its link, then its tags, found by their marks. setTag and DeleteManifest say how a push and a deletion
+//   - A manifest: first its entry in the journal (journal.go), by which another process finds what came of it; then everything it refers to is read; then
+//     what nobody sees is written: content, catalog leaf, the marks of its tags, its referrer record; then the link, which is the commit point; then each
+//     tag. Dying in between leaves a manifest without its tag, and no answer.
+//   - A deletion of a manifest: its entry, the tombstone of its link, then its tags, found by their marks. setTag and DeleteManifest say how a push and a deletion
 //     that meet come out one after the other.
 //   - An upload: a token names a snapshot; checkpoints (checkpoint.go) are numbered and created once, so that one request goes on from each.
 //

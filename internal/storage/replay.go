@@ -3,6 +3,8 @@ package storage
 import (
 	"context"
 	"crypto/rand"
+	"errors"
+	"fmt"
 
 	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/errgroup"
@@ -13,11 +15,14 @@ import (
 // and stays. For one goroutine.
 type Replay struct {
 	registry *Registry
-	last     uint64 // time of the last entry, in milliseconds
+	entropy  *ulid.MonotonicEntropy // keeps the order of ids of one millisecond
+	last     uint64                 // the latest of them
 }
 
 // NewReplay begins one.
-func (r *Registry) NewReplay() *Replay { return &Replay{registry: r} }
+func (r *Registry) NewReplay() *Replay {
+	return &Replay{registry: r, entropy: ulid.Monotonic(rand.Reader, 0)}
+}
 
 // Enter writes entries, side by side, of which Repository, Digest, Tags, Endpoints and Note are given; they come behind all that were entered before, in
 // their order. After a nil they are all in the journal, and only then may the dead events be dropped: whoever dies in between has them delivered twice, not
@@ -34,8 +39,12 @@ func (p *Replay) Enter(ctx context.Context, entries ...Entry) error {
 	}
 	group, work := errgroup.WithContext(ctx)
 	for _, e := range entries {
-		p.last = max(p.last+1, ulid.Timestamp(p.registry.opts.Now())) // one in a millisecond, which keeps their order
-		e.ID = ulid.MustNew(p.last, rand.Reader).String()
+		p.last = max(p.last, ulid.Timestamp(p.registry.opts.Now())) // a clock may go back
+		id, err := ulid.New(p.last, p.entropy)
+		if err != nil {
+			return errors.Join(fmt.Errorf("name a journal entry: %w", err), group.Wait())
+		}
+		e.ID = id.String()
 		group.Go(func() error {
 			_, err := swap(work, p.registry.driver, p.registry.keys.entry(e.ID), stored[entryRecord]{}, entryRecord{Entry: e})
 			return err

@@ -133,10 +133,10 @@ func code(text string) string {
 
 var configuration = regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$")
 
-// TestConfigurations loads each configuration that the README or docs/configuration.md shows: nothing is wrong with it, and nothing to warn of.
+// TestConfigurations loads each configuration that the README, docs/configuration.md or docs/events.md shows: nothing is wrong with it, and nothing to warn of.
 func TestConfigurations(t *testing.T) {
 	t.Parallel()
-	shown := configuration.FindAllStringSubmatch(read(t, "README.md")+read(t, settings), -1)
+	shown := configuration.FindAllStringSubmatch(read(t, "README.md")+read(t, settings)+read(t, eventsPage), -1)
 	if len(shown) == 0 {
 		t.Fatal("no configuration is shown")
 	}
