@@ -82,6 +82,10 @@ image: ## Build the container image, IMAGE=registryd:dev, for this machine (need
 e2e-compose: ## Try the cluster of deploy/docker-compose.yml, with docker, podman and crane (some minutes)
 	./test/e2e/compose.sh
 
+.PHONY: e2e-k8s
+e2e-k8s: ## Try deploy/k8s on a real Kubernetes of three nodes on this machine (as root; builds it the first time)
+	./test/e2e/k8s.sh
+
 .PHONY: clean
 clean: ## Remove what was built
 	rm -rf bin

@@ -34,9 +34,9 @@
 //
 // An endpoint with Ordered has one node that sends to it, by a lease in Redis, and gets the events of a repository one after the other, in the order in
 // which they were queued. One that fails is tried again in its place. So a node has up to 512 of them in hand, and if they are all of one repository that
-// fails, the others wait as well. What is given up on is left out, and what is replayed comes at the end. A node that was stopped and wakes up may
-// send once more what it had under way. Order is that of the queue. After a loss of Redis it is that
-// of the journal; without Redis it is that in which the relay learns of pushes, and it learns of those of other nodes some seconds later.
+// fails, the others wait as well. What is given up on is left out, and what is replayed comes at the end. A node that was stopped and wakes up may send
+// once more what it had under way. Order is that of the queue. After a loss of Redis it is that of the journal; without Redis it is that in which the
+// relay learns of pushes, and it learns of those of other nodes some seconds later.
 //
 // Pulls, mounts, and blobs ([Events.Happened]) are in no journal. They go through Redis alone, to each endpoint at most once, and are dropped where Redis is
 // away, an attempt fails, or more than 100,000 wait.

@@ -11,7 +11,8 @@ type times struct {
 
 	// A message that nobody has cared for this long is given to another node. Whoever has it says so every refresh.
 	stale, refresh time.Duration
-	lease          time.Duration // of an ordered endpoint; it is renewed with every poll
+	// The lease of an ordered endpoint is renewed with every poll. Who cannot for two thirds of it stops, before the relay begins to deliver by itself.
+	lease time.Duration
 
 	// The relay. A lease of the store is renewed three times in its time: with 30 s that is 8,640 requests a day, and as many for each other node, to see
 	// whether it is free.
@@ -33,7 +34,7 @@ var usualTimes = times{
 
 	stale:   45 * time.Second,
 	refresh: 10 * time.Second,
-	lease:   15 * time.Second,
+	lease:   7 * time.Second,
 
 	relayLease:   30 * time.Second,
 	relayRetry:   10 * time.Second,
