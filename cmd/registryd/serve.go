@@ -13,6 +13,7 @@ import (
 	"github.com/registryd/registryd/internal/api"
 	"github.com/registryd/registryd/internal/cluster"
 	"github.com/registryd/registryd/internal/config"
+	"github.com/registryd/registryd/internal/manifest"
 	"github.com/registryd/registryd/internal/metrics"
 	"github.com/registryd/registryd/internal/server"
 	"github.com/registryd/registryd/internal/storage"
@@ -125,6 +126,7 @@ func storageOptions(c config.Config) storage.Options {
 		memory = 0
 	}
 	return storage.Options{
+		Rules:      manifest.Rules{Schema1: c.Compatibility.Schema1.Enabled, TarSums: c.Compatibility.TarSum.Enabled},
 		CacheBytes: memory,
 		UploadTTL:  c.Uploads.TTL,
 		IndexRule:  rule,

@@ -44,6 +44,9 @@ func (a *app) openShared(ctx context.Context, c config.Config, driver drivers.Dr
 	}()
 
 	opts := storageOptions(c)
+	if opts.Trusted, err = trustedKeys(c.Compatibility.Schema1); err != nil {
+		return nil, err
+	}
 	s.registry = storage.New(driver, opts)
 	if err := s.registry.Prepare(ctx); err != nil {
 		return nil, err

@@ -134,6 +134,10 @@ func (h *handler) handle(w http.ResponseWriter, r *http.Request, route route) er
 	case routeUploads:
 		return h.startUpload(w, r, route)
 	case routeBlob:
+		route, err := h.resolve(r.Context(), route)
+		if err != nil {
+			return err
+		}
 		if read {
 			return h.getBlob(w, r, route)
 		}

@@ -145,7 +145,7 @@ func (h *handler) finish(x *exchange, r *http.Request, took time.Duration) {
 	if x.route.name != "" {
 		fields = append(fields, zap.String("repository", string(x.route.name)))
 	}
-	if ref := x.route.reference.String() + string(x.route.digest); ref != "" {
+	if ref := x.route.reference.String() + string(x.route.digest) + string(x.route.tarSum); ref != "" {
 		fields = append(fields, zap.String("reference", ref))
 	}
 	if x.route.kind == routeUnknown {

@@ -12,7 +12,7 @@ import (
 	"github.com/registryd/registryd/internal/storage"
 )
 
-// getManifest serves a manifest as it was pushed, whatever the Accept header says: a registry that converts breaks digests, and a GET of what exists
+// getManifest serves a manifest as it was pushed, one of Docker schema 1 with all its signatures, whatever the Accept header says: a registry that converts breaks digests, and a GET of what exists
 // must be a 200 (OCI distribution spec, "Pulling manifests").
 func (h *handler) getManifest(w http.ResponseWriter, r *http.Request, route route) error {
 	repository := h.registry.Repository(route.name)
@@ -28,10 +28,10 @@ func (h *handler) getManifest(w http.ResponseWriter, r *http.Request, route rout
 	header.Set("Content-Type", m.MediaType)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Docker-Content-Digest", m.Digest.String())
-	header.Set("ETag", etag(m.Digest))
+	header.Set("ETag", etag(m.Served.Digest))
 	r.Header.Del("Range") // manifests are served whole
 	if r.Method == http.MethodHead {
-		err = serveContent(w, r, &sized{size: m.Size})
+		err = serveContent(w, r, &sized{size: m.Served.Size})
 	} else {
 		err = serveContent(w, r, bytes.NewReader(m.Content))
 	}

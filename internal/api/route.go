@@ -55,7 +55,8 @@ type route struct {
 	kind      routeKind
 	name      reference.Name      // all but base and catalog
 	reference reference.Reference // manifest
-	digest    digest.Digest       // blob, referrers
+	digest    digest.Digest       // blob by its digest, referrers
+	tarSum    reference.TarSum    // blob by its TarSum
 	token     string              // upload
 }
 
@@ -69,7 +70,7 @@ func (r route) String() string {
 	case routeManifest:
 		return "/v2/" + string(r.name) + "/manifests/" + r.reference.String()
 	case routeBlob:
-		return "/v2/" + string(r.name) + "/blobs/" + r.digest.String()
+		return "/v2/" + string(r.name) + "/blobs/" + blobName{r.digest, r.tarSum}.String()
 	case routeUploads:
 		return "/v2/" + string(r.name) + "/blobs/uploads/"
 	case routeUpload:
@@ -110,7 +111,11 @@ func parseRoute(method, escapedPath string) (route, error) {
 	switch kind {
 	case routeManifest:
 		r.reference, err = reference.ParseReference(last)
-	case routeBlob, routeReferrers:
+	case routeBlob:
+		var blob blobName
+		blob, err = parseBlobName(last)
+		r.digest, r.tarSum = blob.digest, blob.tarSum
+	case routeReferrers:
 		r.digest, err = reference.ParseDigest(last)
 	case routeUpload:
 		r.token, err = parseUploadToken(last)

@@ -43,9 +43,9 @@ func (h *handler) startUpload(w http.ResponseWriter, r *http.Request, route rout
 
 // mount answers when the blob could be mounted. When it is not there, the client has to upload it.
 func (h *handler) mount(w http.ResponseWriter, r *http.Request, repository *storage.Repository, mount, from string) (done bool, err error) {
-	d, err := reference.ParseDigest(mount)
+	name, err := queryBlobName(mount)
 	if err != nil {
-		return false, referenceError(err)
+		return false, err
 	}
 	var source reference.Name
 	if from != "" {
@@ -53,7 +53,7 @@ func (h *handler) mount(w http.ResponseWriter, r *http.Request, repository *stor
 			return false, referenceError(err)
 		}
 	}
-	blob, err := repository.MountBlob(r.Context(), d, source)
+	blob, err := name.mount(r.Context(), repository, source)
 	if storage.CodeOf(err) == storage.BlobUnknown && err != nil {
 		return false, nil
 	}
@@ -63,35 +63,35 @@ func (h *handler) mount(w http.ResponseWriter, r *http.Request, repository *stor
 	what := h.happening(r, ActionMount, KindBlob, repository)
 	what.From, what.Digest, what.Size = source, blob.Digest, blob.Size
 	h.opts.Events.Happened(what)
-	return true, h.created(w, r, blobPath(repository, blob.Digest), blob.Digest)
+	return true, h.created(w, r, blobPath(repository, name), blob.Digest)
 }
 
 // putWhole stores a blob from one POST.
 func (h *handler) putWhole(w http.ResponseWriter, r *http.Request, repository *storage.Repository, want string) error {
-	d, err := reference.ParseDigest(want)
+	name, err := queryBlobName(want)
 	if err != nil {
-		return referenceError(err)
+		return err
 	}
 	if err := plainBody(r); err != nil {
 		return err
 	}
-	up, err := repository.NewUpload(d.Algorithm())
+	up, err := repository.NewUpload(name.algorithm())
 	if err != nil {
 		return err
 	}
 	whole := storage.WholeBody(r.Body)
 	whole.Once = true // nobody was given a token to come back with
-	blob, _, err := repository.Commit(r.Context(), up, d, whole)
+	blob, _, err := name.commit(r.Context(), repository, up, whole)
 	if err != nil {
 		return err
 	}
-	return h.pushed(w, r, repository, blob)
+	return h.pushed(w, r, repository, name, blob)
 }
 
-// pushed answers for a blob that was pushed.
-func (h *handler) pushed(w http.ResponseWriter, r *http.Request, repository *storage.Repository, blob storage.Descriptor) error {
+// pushed answers for a blob that was pushed, whose place is under the name that the client gave.
+func (h *handler) pushed(w http.ResponseWriter, r *http.Request, repository *storage.Repository, name blobName, blob storage.Descriptor) error {
 	h.blobHappened(r, ActionPush, repository, blob)
-	return h.created(w, r, blobPath(repository, blob.Digest), blob.Digest)
+	return h.created(w, r, blobPath(repository, name), blob.Digest)
 }
 
 // upload goes on with an upload that a token names.
@@ -152,19 +152,19 @@ func (h *handler) closeUpload(w http.ResponseWriter, r *http.Request, repository
 		return err
 	}
 	defer held.release()
-	d, err := reference.ParseDigest(r.URL.Query().Get("digest"))
+	name, err := queryBlobName(r.URL.Query().Get("digest"))
 	if err != nil {
-		return referenceError(err)
+		return err
 	}
 	chunk, err := held.chunk(r)
 	if err != nil {
 		return held.refused(err)
 	}
-	blob, next, err := repository.Commit(held.ctx, held.up, d, chunk)
+	blob, next, err := name.commit(held.ctx, repository, held.up, chunk)
 	if held.ended(next, err); err != nil {
 		return held.refused(err)
 	}
-	return h.pushed(w, r, repository, blob)
+	return h.pushed(w, r, repository, name, blob)
 }
 
 // chunkOf reads what a request says of its body.
@@ -233,6 +233,6 @@ func tokenError(err error) error {
 	return err
 }
 
-func blobPath(repository *storage.Repository, d digest.Digest) string {
-	return "/v2/" + string(repository.Name()) + "/blobs/" + d.String()
+func blobPath(repository *storage.Repository, name blobName) string {
+	return "/v2/" + string(repository.Name()) + "/blobs/" + name.String()
 }

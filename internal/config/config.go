@@ -17,6 +17,7 @@ type Config struct {
 	Uploads    Uploads    `yaml:"uploads"`
 	Validation Validation `yaml:"validation"`
 
+	Compatibility Compatibility `yaml:"compatibility"`
 	Notifications Notifications `yaml:"notifications"`
 }
 

@@ -44,7 +44,8 @@ var moved = []struct {
 	{"redis.disableidentity", true, "registryd does not introduce itself to Redis"},
 	{"redis.identitysuffix", true, "registryd does not introduce itself to Redis"},
 	{"redis.unstableresp3", true, "registryd chooses how to talk to Redis"},
-	{"compatibility", true, "schema 1 manifests are a matter of the past"},
+	{"compatibility.schema1.signingkeyfile", true, "the registry does not sign, but keeps the signatures that manifests come with"},
+	{"compatibility.schema1.disablesignaturestore", true, "the signatures that manifests come with are always kept"},
 
 	{"auth", false, "there is no authentication yet; put the registry behind a proxy that has it"},
 	{"storage.s3.objectacl", false, "who may read a bucket is for its policy to say"},

@@ -55,6 +55,9 @@ func (l *loader) validate(c Config) {
 	l.check("uploads.ttl", c.Uploads.TTL >= time.Minute && c.Uploads.TTL <= 22*time.Hour, "is %s; write a duration from 1m to 22h, since stores drop what is older than a day", shortDuration(c.Uploads.TTL))
 	l.check("uploads.memory", c.Uploads.Memory >= 32<<20, "is %s; write 32MiB or more, or uploads would wait for each other", c.Uploads.Memory)
 
+	if schema1 := c.Compatibility.Schema1; schema1.TrustedKeys != "" && !schema1.Enabled {
+		l.warn("compatibility.schema1.trustedkeys has no effect, because compatibility.schema1.enabled is false; set that to true.")
+	}
 	m := c.Validation.Manifests
 	l.check("validation.manifests.maxsize", m.MaxSize >= 4<<20 && m.MaxSize <= 64<<20, "is %s; write a size from 4MiB, which clients count on, to 64MiB", m.MaxSize)
 	list := m.Indexes.Platforms == "list"

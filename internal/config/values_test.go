@@ -116,6 +116,7 @@ func TestProblems(t *testing.T) {
 		{"a key twice", "http:\n  addr: :1\n  addr: :2\n", "", "already defined"},
 		{"a section that is a text", "storage: filesystem", "", "config.yml, line 1: storage must hold keys with values"},
 		{"a file that is a list", "- a", "", "the file must hold keys with values"},
+		{"a delay before now", "http: {draindelay: -1s}", "", "http.draindelay is negative; write how long to go on, such as 10s, or 0s"},
 		{"a value that is a section", "http: {addr: {a: b}}", "", "http.addr holds several values; write a single one"},
 		{"upper case in the file", "HTTP: {addr: ':1'}", "", "there is no key HTTP; write the nearest one, http, or remove it"},
 		{"the wrong section", "rootdirectory: /data", "", "nearest one, storage.s3.rootdirectory,"},

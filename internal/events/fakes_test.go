@@ -3,11 +3,8 @@ package events
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
-	"io"
 	"maps"
-	"net/http"
 	"slices"
 	"sync"
 	"testing"
@@ -152,96 +149,6 @@ func (j *journal) buried(endpoint string) []storage.DeadEvent {
 		all = append(all, e)
 	}
 	return all
-}
-
-// sink is an endpoint that remembers what it took.
-type sink struct {
-	Endpoint *Endpoint
-
-	mu     sync.Mutex
-	answer func(events []Event) int // a status; nil for 200
-	got    []Event
-	counts map[string]int
-}
-
-// newSink starts an endpoint.
-func newSink(t testing.TB, opts Options) *sink {
-	t.Helper()
-	s := &sink{counts: map[string]int{}}
-	opts.URL, opts.AllowPrivate = serve(t, s.serve), true
-	if opts.Name == "" {
-		opts.Name = "one"
-	}
-	endpoint, err := NewEndpoint(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Endpoint = endpoint
-	return s
-}
-
-func (s *sink) serve(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return // the node broke it off
-	}
-	var envelope struct{ Events []Event }
-	if err := json.Unmarshal(body, &envelope); err != nil {
-		w.WriteHeader(http.StatusTeapot)
-		return
-	}
-	s.mu.Lock()
-	answer := s.answer
-	s.mu.Unlock()
-	status := http.StatusOK
-	if answer != nil {
-		status = answer(envelope.Events)
-	}
-	if status == 0 { // it hangs
-		<-r.Context().Done()
-		return
-	}
-	if status == http.StatusOK {
-		s.mu.Lock()
-		for _, event := range envelope.Events {
-			s.got = append(s.got, event)
-			s.counts[event.ID]++
-		}
-		s.mu.Unlock()
-	}
-	w.WriteHeader(status)
-}
-
-func (s *sink) answers(answer func(events []Event) int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.answer = answer
-}
-
-func always(status int) func([]Event) int { return func([]Event) int { return status } }
-
-// took is how many different events it took; all, with those that came again.
-func (s *sink) took() (different, all int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.counts), len(s.got)
-}
-
-func (s *sink) has(entries ...storage.Entry) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, entry := range entries {
-		events, err := ParseNote(entry.Note)
-		if err != nil {
-			return false
-		}
-		for _, event := range events {
-			if s.counts[event.ID] == 0 {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // eventually waits for something that is to come by itself.

@@ -17,6 +17,8 @@ type cache struct {
 type cacheKey struct {
 	content bool // the bytes of a manifest, else a pointer
 	digest  digest.Digest
+
+	signatures digest.Digest // of a list of them: the bytes of a manifest with these
 }
 
 type cacheUse struct{ hits, misses atomic.Uint64 }
@@ -83,7 +85,7 @@ func (c *cache) content(d digest.Digest) (content []byte, ok bool) {
 	if c == nil {
 		return nil, false
 	}
-	found, ok := c.items.get(cacheKey{true, d})
+	found, ok := c.items.get(cacheKey{content: true, digest: d})
 	c.manifest.count(ok)
 	if ok {
 		content = found.([]byte)
@@ -94,7 +96,32 @@ func (c *cache) content(d digest.Digest) (content []byte, ok bool) {
 // learnContent remembers a manifest that its pointer is too small for.
 func (c *cache) learnContent(d digest.Digest, content []byte) {
 	if c != nil && len(content) > inlineLimit && len(content) <= maxCached {
-		c.items.add(cacheKey{true, d}, content, int64(cap(content))+cacheOverhead)
+		c.items.add(cacheKey{content: true, digest: d}, content, int64(cap(content))+cacheOverhead)
+	}
+}
+
+// servedManifest is a manifest with its signatures, and what is to be known of these bytes.
+type servedManifest struct {
+	Descriptor
+	content []byte
+}
+
+// signed gives what came of a manifest and a list of signatures.
+func (c *cache) signed(d, signatures digest.Digest) (served servedManifest, ok bool) {
+	if c == nil {
+		return served, false
+	}
+	found, ok := c.items.get(cacheKey{content: true, digest: d, signatures: signatures})
+	c.manifest.count(ok)
+	if ok {
+		served = found.(servedManifest)
+	}
+	return served, ok
+}
+
+func (c *cache) learnSigned(d, signatures digest.Digest, served servedManifest) {
+	if c != nil && len(served.content) <= maxCached {
+		c.items.add(cacheKey{content: true, digest: d, signatures: signatures}, served, int64(cap(served.content))+cacheOverhead)
 	}
 }
 
@@ -102,7 +129,7 @@ func (c *cache) learnContent(d digest.Digest, content []byte) {
 type CacheStats struct {
 	Entries      int
 	Bytes, Limit int64
-	Hits, Misses map[string]uint64 // by what was asked for: "pointer", or "manifest" for one that is longer than a pointer
+	Hits, Misses map[string]uint64 // by what was asked for: "pointer", or "manifest" for one that is longer than a pointer or signed
 }
 
 // CacheStats gives the figures so far; all are zero where nothing is to be remembered.

@@ -11,12 +11,33 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/registryd/registryd/internal/drivers"
+	"github.com/registryd/registryd/internal/reference"
 )
 
 // Commit ends an upload, with the last chunk where it has a body, and makes the blob one of this repository. Nothing is seen of it before its
 // pointer is written; everything after that can be done again, so that a repeated Commit succeeds too. After a failure with DigestInvalid the upload
 // stands where it stood. With RangeInvalid the Upload returned is where to go on.
 func (r *Repository) Commit(ctx context.Context, up Upload, want digest.Digest, chunk Chunk) (Descriptor, Upload, error) {
+	return r.end(ctx, up, ending{digest: want}, chunk)
+}
+
+// ending is what the client says that its upload has become.
+type ending struct {
+	digest digest.Digest // or, where it is empty,
+	tarSum reference.TarSum
+	once   bool // nobody could come back for it
+}
+
+// algorithm is what bytes are hashed with that were not hashed yet.
+func (e ending) algorithm() digest.Algorithm {
+	if e.digest == "" {
+		return digest.SHA256
+	}
+	return e.digest.Algorithm()
+}
+
+// end is Commit for either name.
+func (r *Repository) end(ctx context.Context, up Upload, want ending, chunk Chunk) (Descriptor, Upload, error) {
 	if err := r.registry.writable(); err != nil {
 		return Descriptor{}, up, err
 	}
@@ -32,13 +53,13 @@ func (r *Repository) Commit(ctx context.Context, up Upload, want digest.Digest, 
 		return Descriptor{}, up, err
 	}
 	if up.Offset == 0 {
-		up.Algorithm, up.session = want.Algorithm(), drivers.Session{}
+		up.Algorithm, up.session = want.algorithm(), drivers.Session{}
 	}
 	return r.finish(ctx, up, want, chunk)
 }
 
 // finish takes the way that costs least: a small body is held by its pointer, a larger one goes through the driver.
-func (r *Repository) finish(ctx context.Context, up Upload, want digest.Digest, chunk Chunk) (Descriptor, Upload, error) {
+func (r *Repository) finish(ctx context.Context, up Upload, want ending, chunk Chunk) (Descriptor, Upload, error) {
 	if chunk.Body == nil {
 		chunk.Body = bytes.NewReader(nil)
 	}
@@ -60,8 +81,8 @@ func (r *Repository) finish(ctx context.Context, up Upload, want digest.Digest, 
 		if rest != nil {
 			chunk.Body = io.MultiReader(chunk.Body, rest)
 		}
-		verify := want
-		if up.Algorithm != want.Algorithm() {
+		verify := want.digest
+		if up.Algorithm != want.algorithm() {
 			verify = ""
 		}
 		next, err := r.stream(ctx, up, chunk, verify)
@@ -91,15 +112,18 @@ func peek(chunk Chunk) (head []byte, rest io.Reader, err error) {
 }
 
 // commitInline makes a blob of content that a pointer can hold.
-func (r *Repository) commitInline(ctx context.Context, want digest.Digest, content []byte) (Descriptor, error) {
-	if got := want.Algorithm().FromBytes(content); got != want {
-		return Descriptor{}, digestMismatch(want, got)
+func (r *Repository) commitInline(ctx context.Context, want ending, content []byte) (Descriptor, error) {
+	if want.digest == "" {
+		return r.inlineTarSum(ctx, want.tarSum, content)
 	}
-	return r.publish(ctx, want, pointer{Size: int64(len(content)), Inline: content})
+	if got := want.digest.Algorithm().FromBytes(content); got != want.digest {
+		return Descriptor{}, digestMismatch(want.digest, got)
+	}
+	return r.publish(ctx, want.digest, pointer{Size: int64(len(content)), Inline: content})
 }
 
 // commitData makes a blob of what the upload has stored.
-func (r *Repository) commitData(ctx context.Context, up Upload, want digest.Digest) (Descriptor, Upload, error) {
+func (r *Repository) commitData(ctx context.Context, up Upload, want ending) (Descriptor, Upload, error) {
 	closed, blob, err := r.closeData(ctx, up, want)
 	if errors.Is(err, errOver) || errors.Is(err, drivers.ErrNotFound) || errors.Is(err, drivers.ErrPrecondition) {
 		blob, err = r.repeated(ctx, want, up.Offset)
@@ -109,7 +133,11 @@ func (r *Repository) commitData(ctx context.Context, up Upload, want digest.Dige
 
 // closeData closes the upload, then makes its bytes an object, then the blob. Bytes that were hashed in another way have to be read first, to see whether
 // they are the right ones.
-func (r *Repository) closeData(ctx context.Context, up Upload, want digest.Digest) (Upload, Descriptor, error) {
+func (r *Repository) closeData(ctx context.Context, up Upload, as ending) (Upload, Descriptor, error) {
+	if as.digest == "" {
+		return r.closeTarSum(ctx, up, as)
+	}
+	want := as.digest
 	if up.Algorithm != want.Algorithm() {
 		return r.closeRehashed(ctx, up, want)
 	}
@@ -147,8 +175,11 @@ func (r *Repository) closeRehashed(ctx context.Context, up Upload, want digest.D
 
 // repeated answers for an upload that is over: if the blob it was for is here, with at least the bytes known of it, this is a repetition of a Commit
 // that succeeded.
-func (r *Repository) repeated(ctx context.Context, want digest.Digest, least int64) (Descriptor, error) {
-	blob, err := r.StatBlob(ctx, want)
+func (r *Repository) repeated(ctx context.Context, want ending, least int64) (Descriptor, error) {
+	if want.digest == "" {
+		return r.repeatedTarSum(ctx, want.tarSum, least)
+	}
+	blob, err := r.StatBlob(ctx, want.digest)
 	if err == nil && blob.Size < least || CodeOf(err) == BlobUnknown {
 		return Descriptor{}, uploadUnknown()
 	}
@@ -181,7 +212,7 @@ func (r *Repository) rehash(ctx context.Context, s drivers.Session, want digest.
 // publish is the commit point: the pointer, then the link. Bytes that were there before are dropped last: a client whose link failed closes its upload
 // once more, and would find it gone with them.
 func (r *Repository) publish(ctx context.Context, d digest.Digest, mine pointer) (Descriptor, error) {
-	p, err := r.registry.lead(ctx, d, mine)
+	p, _, err := r.registry.lead(ctx, d, mine)
 	if err != nil {
 		return Descriptor{}, err
 	}

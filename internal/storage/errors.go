@@ -21,9 +21,12 @@ const (
 	ManifestBlobUnknown
 	ManifestInvalid
 	ManifestUnknown
+	ManifestUnverified
+	NameInvalid
 	NameUnknown
 	RangeInvalid
 	SizeInvalid
+	TagInvalid
 	TooLarge
 	Unsupported
 	Unavailable

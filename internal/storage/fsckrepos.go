@@ -89,6 +89,14 @@ func (r *fsckRepo) check(ctx context.Context, e fsckEntry) error {
 		return r.checkTag(ctx, e)
 	case keyReferrer:
 		return r.checkReferrer(ctx, e)
+	case keySignature:
+		return r.checkSignature(ctx, e)
+	case keyOldSignature:
+		r.claims(e.at.digest)
+		return nil
+	case keyTarSum:
+		_, err := r.record(e, func() (bool, error) { d, err := r.alias(ctx, e.at.tarSum); return d != "", err })
+		return err
 	case keyCheckpoint:
 		return r.checkUpload(ctx, e)
 	}
@@ -105,15 +113,20 @@ func (r *fsckRepo) record(e fsckEntry, load func() (bool, error)) (live bool, er
 	return live && err == nil, err
 }
 
-// needsBlob reports when what e links to has no bytes.
-func (r *fsckRepo) needsBlob(ctx context.Context, e fsckEntry) error {
-	r.mu.Lock()
-	blob := r.blobs[e.at.digest]
+// claims says that somebody has use of a blob, and whether it was listed.
+func (f *fsck) claims(d digest.Digest) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	blob := f.blobs[d]
 	if blob != nil {
 		blob.linked = true
 	}
-	r.mu.Unlock()
-	if blob != nil {
+	return blob != nil
+}
+
+// needsBlob reports when what e links to has no bytes.
+func (r *fsckRepo) needsBlob(ctx context.Context, e fsckEntry) error {
+	if r.claims(e.at.digest) {
 		return nil
 	}
 	p, err := r.registry.loadPointer(ctx, e.at.digest) // it may have come after the pointers were listed
@@ -144,14 +157,14 @@ func (r *fsckRepo) checkRevision(ctx context.Context, e fsckEntry) error {
 	if err := r.needsBlob(ctx, e); err != nil {
 		return err
 	}
-	content, err := r.Manifest(ctx, reference.Reference{Digest: e.at.digest})
+	content, err := r.payload(ctx, reference.Reference{Digest: e.at.digest})
 	if isTransient(err) {
 		return err
 	}
 	if err != nil {
 		return nil // missing content was reported, and a deletion is none of our business
 	}
-	m, err := manifest.Parse(content.MediaType, content.Content)
+	m, err := manifest.ParseStored(content.MediaType, content.Content)
 	if err != nil && bare {
 		r.found(Note, e.info.Key, "CNCF Distribution took this manifest, and it is served as it is, but it could not be pushed again: %v", err)
 		return nil
@@ -162,6 +175,11 @@ func (r *fsckRepo) checkRevision(ctx context.Context, e fsckEntry) error {
 	}
 	for _, blob := range m.Blobs {
 		if err := r.needsLink(ctx, e, blob.Digest, r.Repository.keys.layer(blob.Digest)); err != nil {
+			return err
+		}
+	}
+	if m.Schema1 != nil {
+		if err := r.checkSigned(ctx, e, m.Schema1, bare); err != nil {
 			return err
 		}
 	}

@@ -22,7 +22,9 @@ const CheckFolder = DefaultRoot + "/meta/check"
 //	blobs/<alg>/<2 hex>/<hex>/pointer                                            where a blob's bytes are, and in which state
 //	data/<2 hex>/<id>                                                            bytes; id is a ULID, unique per attempt; never rewritten
 //	repositories/<name>/_layers/<alg>/<hex>/link                                 this repository may serve this blob
+//	repositories/<name>/_layers/tarsum/<version>/<alg>/<hex>/link                a TarSum of a blob
 //	repositories/<name>/_manifests/revisions/<alg>/<hex>/link                    this repository has this manifest
+//	repositories/<name>/_manifests/revisions/<alg>/<hex>/signatures/<alg>/<hex>/jws   one signature of a manifest of Docker schema 1
 //	repositories/<name>/_manifests/revisions/<alg>/<hex>/tags/<tag>              a tag that points here, or did
 //	repositories/<name>/_manifests/referrers/<alg>/<hex>/<alg>/<hex>             one referrer of a subject
 //	repositories/<name>/_tags/<tag>                                              where a tag points, and where it pointed
@@ -85,11 +87,31 @@ type repoKeys struct{ prefix string }
 func (k repoKeys) layer(d digest.Digest) string { return k.prefix + "_layers/" + slashed(d) + "/link" }
 
 func (k repoKeys) revision(d digest.Digest) string {
-	return k.prefix + "_manifests/revisions/" + slashed(d) + "/link"
+	return k.revisionPrefix(d) + "link"
 }
 
-func (k repoKeys) marksPrefix(d digest.Digest) string {
-	return k.prefix + "_manifests/revisions/" + slashed(d) + "/tags/"
+// tarSum is where CNCF Distribution has its link too.
+func (k repoKeys) tarSum(sum reference.TarSum) string {
+	return k.prefix + "_layers/tarsum/" + tarSumVersions[sum.Algorithm()] + "/" + sum.Encoded() + "/link"
+}
+
+// tarSumVersions are the parts of a key that stand for the algorithm of a TarSum.
+var tarSumVersions = map[string]string{reference.TarSumV0: "v0/sha256", reference.TarSumV1: "v1/sha256", reference.TarSumDev: "dev/sha256"}
+
+// revisionPrefix is where all stands that belongs to a revision, its link too.
+func (k repoKeys) revisionPrefix(d digest.Digest) string {
+	return k.prefix + "_manifests/revisions/" + slashed(d) + "/"
+}
+
+func (k repoKeys) marksPrefix(d digest.Digest) string { return k.revisionPrefix(d) + "tags/" }
+
+func (k repoKeys) signaturesPrefix(d digest.Digest) string {
+	return k.revisionPrefix(d) + "signatures/"
+}
+
+// signature ends as it does because CNCF Distribution has a link in the folder of the same name.
+func (k repoKeys) signature(d, signature digest.Digest) string {
+	return k.signaturesPrefix(d) + slashed(signature) + "/jws"
 }
 
 func (k repoKeys) mark(d digest.Digest, tag reference.Tag) string {

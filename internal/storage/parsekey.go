@@ -19,19 +19,24 @@ const (
 	keyReferrer
 	keyTag
 	keyCheckpoint
+	keySignature
+	keyTarSum
 	keyOldTag    // where CNCF Distribution has a tag point
 	keyOldOther  // something else of its, that registryd never reads
 	keyOldUpload // of an upload that was under way
+
+	keyOldSignature // the link of a signature, which is a blob
 )
 
 // repoKey is the key of something in a repository, taken apart.
 type repoKey struct {
 	kind    keyKind
 	name    reference.Name
-	digest  digest.Digest // of a layer, a revision or a referrer
-	subject digest.Digest // of a referrer
+	digest  digest.Digest // of a layer, a revision, a referrer or a signature
+	subject digest.Digest // of a referrer, or what a signature signs
 	tag     reference.Tag
 	upload  string
+	tarSum  reference.TarSum
 }
 
 // parse is the inverse of repoKeys.
@@ -52,6 +57,9 @@ func (k keys) parse(key string) repoKey {
 	case len(p) == 4 && p[0] == "_layers" && p[3] == "link":
 		at.kind = keyLayer
 		at.digest, err = digestOf(p[1], p[2])
+	case len(p) == 6 && p[0] == "_layers" && p[1] == "tarsum" && p[5] == "link":
+		at.kind = keyTarSum
+		at.tarSum, err = tarSumOf(p[2]+"/"+p[3], p[4])
 	case len(p) == 5 && p[0] == "_manifests" && p[1] == "revisions" && p[4] == "link":
 		at.kind = keyRevision
 		at.digest, err = digestOf(p[2], p[3])
@@ -64,6 +72,13 @@ func (k keys) parse(key string) repoKey {
 		at.kind = keyReferrer
 		if at.subject, err = digestOf(p[2], p[3]); err == nil {
 			at.digest, err = digestOf(p[4], p[5])
+		}
+	case len(p) == 8 && p[0] == "_manifests" && p[1] == "revisions" && p[4] == "signatures" && (p[7] == "jws" || p[7] == "link"):
+		if at.kind = keySignature; p[7] == "link" {
+			at.kind = keyOldSignature
+		}
+		if at.subject, err = digestOf(p[2], p[3]); err == nil {
+			at.digest, err = digestOf(p[5], p[6])
 		}
 	case len(p) == 2 && p[0] == "_tags":
 		at.kind = keyTag
@@ -79,6 +94,16 @@ func (k keys) parse(key string) repoKey {
 	return at
 }
 
+// tarSumOf puts the parts of a key that stand for a TarSum together again.
+func tarSumOf(version, hex string) (reference.TarSum, error) {
+	for algorithm, part := range tarSumVersions {
+		if part == version {
+			return reference.ParseTarSum(algorithm + ":" + hex)
+		}
+	}
+	return "", reference.ErrAlgorithm
+}
+
 // isCheckpoint tells the last part of a checkpoint's key from what CNCF Distribution has there.
 func isCheckpoint(part string) bool {
 	_, ok := parseCheckpoint(part)
@@ -92,8 +117,7 @@ func (at repoKey) old(p []string) repoKey {
 	case len(p) == 5 && p[0] == "_manifests" && p[1] == "tags" && p[3] == "current" && p[4] == "link":
 		at.kind = keyOldTag
 		at.tag, err = reference.ParseTag(p[2])
-	case len(p) == 7 && p[0] == "_manifests" && p[1] == "tags" && p[3] == "index" && p[6] == "link",
-		len(p) == 8 && p[0] == "_manifests" && p[1] == "revisions" && p[4] == "signatures" && p[7] == "link":
+	case len(p) == 7 && p[0] == "_manifests" && p[1] == "tags" && p[3] == "index" && p[6] == "link":
 		at.kind = keyOldOther
 	case len(p) == 3 && p[0] == "_uploads" && (p[2] == "data" || p[2] == "startedat"), len(p) == 5 && p[0] == "_uploads" && p[2] == "hashstates":
 		at.kind, at.upload = keyOldUpload, p[1]

@@ -82,7 +82,7 @@ func (r *Registry) revive(ctx context.Context, d digest.Digest) (stored[pointer]
 // point is the commit of a blob's bytes: it makes mine the pointer of d unless there is a live one already. It gives the pointer that stands then;
 // when that is not mine, the bytes of mine were dropped.
 func (r *Registry) point(ctx context.Context, d digest.Digest, mine pointer) (*pointer, error) {
-	now, err := r.lead(ctx, d, mine)
+	now, _, err := r.lead(ctx, d, mine)
 	if err == nil {
 		r.dropSurplus(ctx, mine, now)
 	}
@@ -97,11 +97,12 @@ func (r *Registry) dropSurplus(ctx context.Context, mine pointer, now *pointer) 
 	}
 }
 
-// lead is point without dropping anything.
-func (r *Registry) lead(ctx context.Context, d digest.Digest, mine pointer) (*pointer, error) {
+// lead is point without dropping anything. first says that there was no pointer before.
+func (r *Registry) lead(ctx context.Context, d digest.Digest, mine pointer) (_ *pointer, first bool, err error) {
 	mine.State = stateLive
 	seen := r.opts.Now()
 	now, err := update(ctx, r.driver, r.keys.pointer(d), stored[pointer]{}, func(p *pointer) *pointer {
+		first = p == nil
 		switch {
 		case p == nil || p.State == stateDeleting:
 			return &mine
@@ -114,8 +115,8 @@ func (r *Registry) lead(ctx context.Context, d digest.Digest, mine pointer) (*po
 		}
 	})
 	if err != nil {
-		return nil, fmt.Errorf("write the pointer of %s: %w", d, err)
+		return nil, false, fmt.Errorf("write the pointer of %s: %w", d, err)
 	}
 	r.cache.learn(d, now, seen)
-	return now.Value, nil
+	return now.Value, first, nil
 }

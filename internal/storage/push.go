@@ -50,7 +50,10 @@ type push struct {
 	*Repository
 	Pushed
 	manifest *manifest.Manifest
-	content  []byte
+	content  []byte                // its payload
+	blobs    []manifest.Descriptor // those that must be here
+	absent   []reference.TarSum    // layers that nobody here knows
+	wrong    error                 // with the manifest: it is not stored
 	tags     []reference.Tag
 	before   []stored[tagRecord] // each tag as it stood when the push began
 	stood    atomic.Bool         // there was a link before: others may remember what it said
@@ -71,6 +74,17 @@ func (r *Repository) PutManifest(ctx context.Context, in Push) (Pushed, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, PushTime)
 	defer cancel()
+	err = p.resolve(ctx)
+	if p.wrong != nil {
+		return Pushed{}, p.refuse(ctx)
+	}
+	if err != nil {
+		return Pushed{}, err
+	}
+	p.Content.References = sized(slices.Concat(p.blobs, p.manifest.Manifests))
+	if in.Note != nil {
+		p.note = in.Note(p.Pushed)
+	}
 	entry, err := p.registry.enter(ctx, p.entry())
 	if err != nil {
 		return Pushed{}, err
@@ -81,6 +95,9 @@ func (r *Repository) PutManifest(ctx context.Context, in Push) (Pushed, error) {
 		return Pushed{}, err
 	}
 	if err := p.store(ctx); err != nil {
+		if CodeOf(err) == ManifestInvalid { // signed too often; nothing is seen of it
+			p.registry.abandon(ctx, entry)
+		}
 		return Pushed{}, err
 	}
 	if err := inTime(ctx); err != nil {
@@ -121,25 +138,20 @@ func (p *push) store(ctx context.Context) (err error) {
 }
 
 func (r *Repository) newPush(in Push) (*push, error) {
-	m, err := manifest.Parse(in.MediaType, in.Content)
-	if err != nil {
+	m, err := r.registry.opts.Rules.Parse(in.MediaType, in.Content)
+	if m == nil {
 		return nil, manifestInvalid(err)
 	}
-	d := in.Digest
-	if d == "" {
-		d = digest.FromBytes(in.Content)
-	} else if got := d.Algorithm().FromBytes(in.Content); got != d {
-		return nil, digestMismatch(d, got)
+	pushed := Pushed{Descriptor: Descriptor{Digest: in.Digest, Size: int64(len(m.Payload))}, MediaType: m.MediaType}
+	if in.Digest == "" {
+		pushed.Digest = digest.FromBytes(m.Payload)
 	}
-	pushed := Pushed{Descriptor: Descriptor{Digest: d, Size: int64(len(in.Content))}, MediaType: m.MediaType}
-	pushed.Content = Content{ArtifactType: m.ArtifactType, Subject: m.Subject, References: slices.Concat(m.Blobs, m.Manifests)}
+	pushed.Content = Content{ArtifactType: m.ArtifactType, Subject: m.Subject}
 	if m.Subject != nil {
 		pushed.Subject = m.Subject.Digest
 	}
-	p := &push{Repository: r, Pushed: pushed, manifest: m, content: in.Content, tags: in.Tags, before: make([]stored[tagRecord], len(in.Tags))}
-	if in.Note != nil {
-		p.note = in.Note(pushed)
-	}
+	p := &push{Repository: r, Pushed: pushed, manifest: m, content: m.Payload, blobs: slices.Clip(m.Blobs), tags: in.Tags, before: make([]stored[tagRecord], len(in.Tags))}
+	p.wrong = p.judge(in.Digest, err)
 	return p, nil
 }
 
@@ -162,14 +174,11 @@ func (p *push) prepare(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
 	group.Go(func() error { return p.enroll(ctx) })
-	group.Go(func() error {
-		if p.again() {
-			if at, err := p.hold(ctx, p.Digest); err != nil || at.pointer != nil {
-				return err
-			}
-		}
-		return p.registry.keep(ctx, p.Digest, p.content)
-	})
+	if p.manifest.Schema1 != nil {
+		group.Go(func() error { return p.prepareSigned(ctx) })
+		return group.Wait()
+	}
+	group.Go(func() error { _, err := p.keep(ctx); return err })
 	if p.Subject != "" {
 		group.Go(func() error { return p.refer(ctx) })
 	}
@@ -187,20 +196,31 @@ func (p *push) again() bool {
 	return slices.ContainsFunc(p.before, func(tag stored[tagRecord]) bool { return tag.live() && tag.Value.Digest == p.Digest })
 }
 
-// keep stores content under its digest: inline, or as data when it is too long for that.
-func (r *Registry) keep(ctx context.Context, d digest.Digest, content []byte) error {
+// keep makes sure of the content. first says that the registry did not have it before.
+func (p *push) keep(ctx context.Context) (first bool, err error) {
+	if p.again() {
+		if at, err := p.hold(ctx, p.Digest); err != nil || at.pointer != nil {
+			return false, err
+		}
+	}
+	return p.registry.keep(ctx, p.Digest, p.content)
+}
+
+// keep stores content under its digest: inline, or as data when it is too long for that. first says that it was not there before.
+func (r *Registry) keep(ctx context.Context, d digest.Digest, content []byte) (first bool, err error) {
 	mine := pointer{Size: int64(len(content)), Inline: content}
 	if len(content) > inlineLimit {
 		mine.Inline, mine.Data = nil, r.newID()
 		if _, err := r.driver.Put(ctx, r.keys.data(mine.Data), bytes.NewReader(content), drivers.Cond{}); err != nil {
-			return err
+			return false, err
 		}
 	}
-	_, err := r.point(ctx, d, mine)
+	now, first, err := r.lead(ctx, d, mine)
 	if err == nil {
+		r.dropSurplus(ctx, mine, now)
 		r.cache.learnContent(d, content)
 	}
-	return err
+	return first, err
 }
 
 // point sets the tags, and tells of all that was changed.
@@ -251,7 +271,7 @@ func (p *push) checkReferences(ctx context.Context) error {
 			return err
 		})
 	}
-	for _, blob := range p.manifest.Blobs {
+	for _, blob := range p.blobs {
 		check(blob.Digest, p.hasBlob)
 	}
 	for _, child := range p.registry.opts.IndexRule.required(p.manifest.Manifests) {
@@ -262,7 +282,7 @@ func (p *push) checkReferences(ctx context.Context) error {
 	}
 
 	var all []error
-	for _, list := range [][]manifest.Descriptor{p.manifest.Blobs, p.manifest.Manifests} {
+	for _, list := range [][]manifest.Descriptor{p.blobs, p.manifest.Manifests} {
 		for _, ref := range list {
 			if missing[ref.Digest] {
 				delete(missing, ref.Digest)
@@ -270,6 +290,9 @@ func (p *push) checkReferences(ctx context.Context) error {
 					map[string]string{"digest": ref.Digest.String()}))
 			}
 		}
+	}
+	for _, sum := range p.absent {
+		all = append(all, absentTarSum(sum))
 	}
 	return errors.Join(all...)
 }
@@ -291,12 +314,4 @@ func (p *push) hasChild(mediaType string) func(context.Context, digest.Digest) e
 		}
 		return manifestUnknown(reference.Reference{Digest: d})
 	}
-}
-
-func manifestInvalid(err error) error {
-	var invalid *manifest.Error
-	if errors.As(err, &invalid) {
-		return &Error{Code: ManifestInvalid, Message: invalid.Reason, Err: err}
-	}
-	return err
 }

@@ -137,7 +137,7 @@ func (r *Repository) written(ctx context.Context, subject, d digest.Digest) (*ma
 // fallback are the manifests listed in the index that clients of registries without a referrers API keep under a tag. What they say of themselves
 // counts, not what the index says of them.
 func (r *Repository) fallback(ctx context.Context, subject digest.Digest) ([]candidate, error) {
-	index, err := r.Manifest(ctx, reference.Reference{Tag: reference.ReferrersTag(subject)})
+	index, err := r.payload(ctx, reference.Reference{Tag: reference.ReferrersTag(subject)})
 	if CodeOf(err) == ManifestUnknown {
 		return nil, nil
 	}
@@ -151,7 +151,7 @@ func (r *Repository) fallback(ctx context.Context, subject digest.Digest) ([]can
 	var all []candidate
 	for _, child := range m.Manifests {
 		all = append(all, candidate{child.Digest, func(ctx context.Context) (*manifest.Descriptor, error) {
-			found, err := r.Manifest(ctx, reference.Reference{Digest: child.Digest})
+			found, err := r.payload(ctx, reference.Reference{Digest: child.Digest})
 			if CodeOf(err) == ManifestUnknown {
 				return nil, nil
 			}

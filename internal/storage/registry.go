@@ -10,6 +10,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/registryd/registryd/internal/drivers"
+	"github.com/registryd/registryd/internal/manifest"
 	"github.com/registryd/registryd/internal/reference"
 )
 
@@ -27,6 +28,8 @@ type Registry struct {
 	settled settled
 	cache   *cache                 // nil for none
 	id      atomic.Pointer[string] // once it is known
+
+	verifying chan struct{} // holds one for each TarSum that is being computed
 }
 
 // Options are what can be chosen. The zero Options are the defaults.
@@ -35,6 +38,8 @@ type Options struct {
 	Now        func() time.Time // the clock; time.Now
 	UploadTTL  time.Duration    // how long an upload may take; 12 hours
 	IndexRule  IndexRule        // which children of an index must exist; all
+	Rules      manifest.Rules   // what is taken beyond what everybody may push: Docker schema 1, and TarSums, of blobs too; neither
+	Trusted    *manifest.KeySet // of those who sign Docker schema 1, one at least has to be among these; nil for anybody
 	DeletesOff bool             // every delete fails with Unsupported
 	ReadOnly   bool             // every write fails with Unsupported
 	Facts      Facts            // what the nodes on the store remember in common of records that change; nothing
@@ -68,6 +73,8 @@ func New(driver drivers.Driver, opts Options) *Registry {
 		known:  newLRU[reference.Name](memoLength),
 		gone:   newLRU[string](memoLength),
 		cache:  newCache(opts.CacheBytes),
+
+		verifying: make(chan struct{}, verifications),
 	}
 	r.legacy.brought = newLRU[reference.Name](memoLength)
 	return r

@@ -21,11 +21,12 @@ type revision struct {
 
 func (r *revision) setBare(digest.Digest) {}
 
-// Manifest is a manifest as it was pushed, to the byte.
+// Manifest is a manifest as it was pushed, to the byte. One of Docker schema 1 has all signatures in its content that anybody has pushed with it.
 type Manifest struct {
-	Descriptor
-	MediaType string
-	Content   []byte // not to be changed: the next who asks may be given the same
+	Descriptor // of what is hashed; of Docker schema 1 that is the payload, without signatures
+	MediaType  string
+	Content    []byte     // not to be changed: the next who asks may be given the same
+	Served     Descriptor // of Content
 }
 
 // maxManifest bounds what is read as a manifest, in bytes. It is far above what the api accepts.
@@ -33,6 +34,15 @@ const maxManifest = 64 << 20
 
 // Manifest gives the manifest that a tag or a digest names, else ManifestUnknown.
 func (r *Repository) Manifest(ctx context.Context, ref reference.Reference) (*Manifest, error) {
+	m, err := r.payload(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	return r.signed(ctx, m)
+}
+
+// payload is Manifest without signatures: what was hashed.
+func (r *Repository) payload(ctx context.Context, ref reference.Reference) (*Manifest, error) {
 	if ref.IsDigest() {
 		return r.manifestByDigest(ctx, ref.Digest)
 	}
@@ -43,14 +53,20 @@ func (r *Repository) Manifest(ctx context.Context, ref reference.Reference) (*Ma
 	if tag == nil {
 		return nil, manifestUnknown(ref)
 	}
-	at, err := r.locate(ctx, tag.Digest)
+	return r.follow(ctx, ref, tag)
+}
+
+// follow reads what a link or a tag points to.
+func (r *Repository) follow(ctx context.Context, ref reference.Reference, fact *manifestFact) (*Manifest, error) {
+	at, err := r.locate(ctx, fact.Digest)
 	if err != nil {
 		return nil, err
 	}
-	return r.manifest(ctx, ref, tag.Digest, tag.MediaType, at)
+	return r.manifest(ctx, ref, fact.Digest, fact.MediaType, at)
 }
 
-// StatManifest says what Manifest would give, without its content and for one request.
+// StatManifest says what Manifest would give, without its content and for one request. How long one of Docker schema 1 is with its signatures, and one of an
+// unknown type, takes as much as to read it.
 func (r *Repository) StatManifest(ctx context.Context, ref reference.Reference) (*Manifest, error) {
 	if ref.IsDigest() {
 		link, err := r.hasManifest(ctx, ref.Digest)
@@ -60,14 +76,7 @@ func (r *Repository) StatManifest(ctx context.Context, ref reference.Reference) 
 		if link == nil {
 			return nil, manifestUnknown(ref)
 		}
-		if link.MediaType == "" {
-			m, err := r.manifestByDigest(ctx, ref.Digest)
-			if err != nil {
-				return nil, err
-			}
-			return &Manifest{Descriptor: m.Descriptor, MediaType: m.MediaType}, nil
-		}
-		return &Manifest{Descriptor: Descriptor{Digest: ref.Digest, Size: link.Size}, MediaType: link.MediaType}, nil
+		return r.stat(ctx, ref, link)
 	}
 	tag, err := r.pointsTo(ctx, ref.Tag)
 	if err != nil {
@@ -76,7 +85,23 @@ func (r *Repository) StatManifest(ctx context.Context, ref reference.Reference) 
 	if tag == nil {
 		return nil, manifestUnknown(ref)
 	}
-	return &Manifest{Descriptor: Descriptor{Digest: tag.Digest, Size: tag.Size}, MediaType: tag.MediaType}, nil
+	return r.stat(ctx, ref, tag)
+}
+
+// stat is what a link or a tag tells of a manifest, if it tells all.
+func (r *Repository) stat(ctx context.Context, ref reference.Reference, fact *manifestFact) (*Manifest, error) {
+	if fact.MediaType == "" || isSchema1(fact.MediaType) {
+		m, err := r.follow(ctx, ref, fact)
+		if err == nil {
+			m, err = r.signed(ctx, m)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return &Manifest{Descriptor: m.Descriptor, MediaType: m.MediaType, Served: m.Served}, nil
+	}
+	d := Descriptor{Digest: fact.Digest, Size: fact.Size}
+	return &Manifest{Descriptor: d, MediaType: fact.MediaType, Served: d}, nil
 }
 
 // manifestByDigest asks for link and pointer side by side.
@@ -107,7 +132,8 @@ func (r *Repository) manifest(ctx context.Context, ref reference.Reference, d di
 	if content == nil {
 		return nil, manifestUnknown(ref)
 	}
-	m := &Manifest{Descriptor: Descriptor{Digest: d, Size: at.Size}, MediaType: mediaType, Content: content}
+	found := Descriptor{Digest: d, Size: at.Size}
+	m := &Manifest{Descriptor: found, MediaType: mediaType, Content: content, Served: found}
 	return m.typed(), nil
 }
 

@@ -11,6 +11,9 @@ rootfs() {
   tar -C "$dir" -cf "$1" hello.txt
 }
 
+# acknowledged_now REPOSITORY TAG: what a client was just told is there, with its event
+acknowledged_now() { echo "$1 $2 $(crane digest --insecure "$REGISTRY/$1:$2")" >>"$ACKNOWLEDGED"; }
+
 # file_in IMAGE NAME: by way of a container that is never started
 file_in() {
   local container
@@ -24,6 +27,7 @@ with_docker() {
   rootfs "$WORK/docker.tar" "by docker"
   docker import "$WORK/docker.tar" "$image"
   docker push "$image"
+  acknowledged_now clients/docker v1
   docker rmi -f "$image"
   docker pull "$image"
   same hello.txt "$(file_in "$image" hello.txt)" "by docker"
@@ -36,6 +40,7 @@ in_podman() { REGISTRY=$REGISTRY WORK=$WORK/podman bash "$root/test/e2e/podman.s
 with_podman() {
   rootfs "$WORK/podman.tar" "by podman"
   in_podman "$REGISTRY/clients/podman:v1" "$WORK/podman.tar" "$(tar -xOf "$WORK/podman.tar" hello.txt)"
+  acknowledged_now clients/podman v1
 }
 
 with_crane() {
@@ -44,8 +49,10 @@ with_crane() {
     rootfs "$WORK/$arch.tar" "for $arch"
     crane append --insecure --oci-empty-base -f "$WORK/$arch.tar" -t "$image:$arch"
     crane mutate --insecure --set-platform "linux/$arch" "$image:$arch" -t "$image:$arch"
+    acknowledged_now clients/crane "$arch"
   done
   crane index append --insecure -m "$image:amd64" -m "$image:arm64" -t "$image:v1"
+  acknowledged_now clients/crane v1
   same "index" "$(crane manifest --insecure "$image:v1" | jq -r '.manifests[].platform.architecture' | sort | xargs)" "amd64 arm64"
   for arch in amd64 arm64; do
     same "by crane" "$(crane export --insecure --platform "linux/$arch" "$image:v1" - | tar -xOf - hello.txt)" "for $arch"
@@ -61,7 +68,10 @@ with_crane() {
 push_big() {
   local try
   for try in 1 2 3 4 5; do
-    if crane append --insecure --oci-empty-base -f "$WORK/big.tar" -t "$REGISTRY/clients/big:$1"; then return; fi
+    if crane append --insecure --oci-empty-base -f "$WORK/big.tar" -t "$REGISTRY/clients/big:$1"; then
+      acknowledged_now clients/big "$1"
+      return
+    fi
     echo "attempt $try failed"
   done
   return 1
@@ -81,6 +91,7 @@ with_big_layers() {
   pull_big_with_crane v1
   docker import "$WORK/big.tar" "$image"
   docker push "$image"
+  acknowledged_now clients/big-docker v1
   docker rmi -f "$image"
   docker pull "$image"
   same "big.bin by docker" "$(file_in "$image" big.bin | sha256)" "$(cat "$WORK/big.sha256")"

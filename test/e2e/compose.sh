@@ -33,12 +33,13 @@ build_image() {
 
 nothing_left_over() {
   same containers "$(compose ps -aq)" ""
-  same volumes "$(docker volume ls -q --filter "label=com.docker.compose.project=$project")" ""
+  same volumes "$(volumes)" "$(cat "$WORK/volumes")"
   same networks "$(docker network ls -q --filter "label=com.docker.compose.project=$project")" ""
 }
 
+volumes() { docker volume ls -q | sort; }
 up() { compose up -d --no-build --wait --wait-timeout 180; }
-down() { compose --profile '*' down --timeout 90 "$@"; }
+down() { compose --profile '*' down "$@"; }
 take_down() { down -v --remove-orphans && nothing_left_over; }
 remove_image() { if docker image inspect "$REGISTRYD_IMAGE" >/dev/null 2>&1; then docker rmi -f "$REGISTRYD_IMAGE"; fi; }
 
@@ -96,6 +97,7 @@ at_end remove_images
 step "images" get_images
 at_end remove_image
 step "make image" build_image
+volumes >"$WORK/volumes"
 at_end take_down
 step "docker compose up" up
 step "three nodes" all_nodes_ready

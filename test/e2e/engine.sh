@@ -1,6 +1,7 @@
 # Docker's engine: the one that runs, or one of our own that ends with the test and leaves the network as it was.
 # shellcheck shell=bash
 
+# use_engine: sets DOCKER_HOST where it starts one.
 use_engine() {
   docker info >/dev/null 2>&1 && return
   ((EUID == 0)) || { echo "FAIL no Docker engine answers, and only root can start one"; exit 1; }

@@ -34,7 +34,7 @@ for ((i = 1; ; i++)); do
   if [[ -e $STOP ]]; then exit; fi
   head -c 2000000 /dev/urandom >"$WORK/file"
   tar -C "$WORK" -cf "$WORK/layer.tar" file
-  if digest=$(tried "push_$CLIENT" "$REPO:v$i"); then
+  if digest=$(tried "push_$CLIENT" "$REPO:v$i") && [[ -n $digest ]]; then
     echo "${REPO#*/} v$i $digest" >>"$ACKNOWLEDGED"
     tried "pull_$CLIENT" "$REPO:v$i" || true
   fi

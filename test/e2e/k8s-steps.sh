@@ -12,7 +12,7 @@ engine_up() { poll 60 docker version >/dev/null || { tail -n 20 "$WORK/dockerd.l
 
 make_namespace() {
   kubectl apply -f "$root/deploy/k8s/overlays/local/namespace.yaml"
-  refused_pod
+  poll 30 refused_pod # once the namespace has its service account
 }
 
 # refused_pod: a pod that may be root is not taken, so that the level is in force

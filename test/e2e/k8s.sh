@@ -2,7 +2,7 @@
 # k8s.sh: the manifests of deploy/k8s on a real Kubernetes of three nodes: accepted, started, and no request fails while pods come and go.
 #
 # Everything runs on this machine, and is taken down again. As root; it needs the scripts of a rig beside the checkout (../shared/rig, or REGISTRYD_RIG).
-# The first run builds Kubernetes, which takes a quarter of an hour; after that it is some five minutes.
+# The first run builds Kubernetes, which takes a quarter of an hour; after that it is some five minutes. REGISTRYD=path takes a binary that exists.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$root/test/e2e/rig.sh"

@@ -7,6 +7,11 @@ PATH=$TOOLS:$PATH
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/registryd-e2e.XXXXXX")
 export PATH TOOLS WORK
 
+# One end-to-end test at a time: they share the machine's network.
+mkdir -p "$TOOLS"
+exec 9>"$TOOLS/e2e.lock"
+flock -w 1800 9 || { echo "FAIL another end-to-end test has been running for half an hour"; exit 1; }
+
 undo=()
 
 # at_end COMMAND...: runs it when the test ends, however it ends; the last one first.

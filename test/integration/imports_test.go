@@ -25,7 +25,7 @@ var borders = []struct {
 	{"cmd/registryd", []string{"*"}, nil, "it wires everything together, and is the only one that may"},
 	{"internal/api", []string{"internal/storage", "internal/uploadtoken", "internal/reference", "internal/requestid"}, nil,
 		"the protocol knows no store: a driver's errors and types reach it through storage alone, so that no answer depends on the backend"},
-	{"internal/storage", []string{"internal/drivers", "internal/manifest", "internal/reference"}, []string{"net/http", "go.uber.org/zap"},
+	{"internal/storage", []string{"internal/drivers", "internal/manifest", "internal/reference", "internal/tarsum"}, []string{"net/http", "go.uber.org/zap"},
 		"what is stored knows neither the protocol it came by nor the store it goes to; it returns errors, and logs nothing"},
 	{"internal/drivers", nil, []string{"net/http"}, "the contract depends on nothing, so that everything can depend on it"},
 	{"internal/drivers/drivertest", []string{"internal/drivers"}, []string{"net/http"}, "the suite knows the contract, not the drivers that it tests"},

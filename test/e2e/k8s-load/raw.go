@@ -6,7 +6,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"math/big"
+	mathrand "math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,11 +72,7 @@ func (p *pusher) send(ctx context.Context, want int, method, target string, body
 
 // image pushes an image, its layer in two pieces, then pulls it.
 func (p *pusher) image(ctx context.Context, repository, tag string) error {
-	n, err := rand.Int(rand.Reader, big.NewInt(rawLayer))
-	if err != nil {
-		return err
-	}
-	layer := make([]byte, n.Int64()+2)
+	layer := make([]byte, 2+mathrand.IntN(rawLayer-1))
 	rand.Read(layer)
 	config, manifest, err := image(digest.FromBytes(layer), int64(len(layer)), repository+":"+tag+" "+rand.Text())
 	if err != nil {
@@ -113,7 +110,7 @@ func (p *pusher) image(ctx context.Context, repository, tag string) error {
 
 // with adds a parameter to a Location.
 func with(location, parameter string) string {
-	if bytes.ContainsRune([]byte(location), '?') {
+	if strings.Contains(location, "?") {
 		return location + "&" + parameter
 	}
 	return location + "?" + parameter
