@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -13,6 +15,8 @@ import (
 	"github.com/registryd/registryd/internal/api"
 	"github.com/registryd/registryd/internal/cluster"
 	"github.com/registryd/registryd/internal/config"
+	"github.com/registryd/registryd/internal/drivers"
+	"github.com/registryd/registryd/internal/events"
 	"github.com/registryd/registryd/internal/manifest"
 	"github.com/registryd/registryd/internal/metrics"
 	"github.com/registryd/registryd/internal/server"
@@ -75,42 +79,68 @@ func (a *app) serve(ctx context.Context, c config.Loaded) (err error) {
 		return errors.Join(err, closeAll(main, debug))
 	}
 	defer func() { err = errors.Join(err, shared.Close()) }()
-	registry := shared.registry
-	metrics.Cache(reg, func() metrics.CacheStats { return metrics.CacheStats(registry.CacheStats()) })
+	metrics.Cache(reg, func() metrics.CacheStats { return metrics.CacheStats(shared.registry.CacheStats()) })
 
-	uploads := &uploadCounter{Observer: observer{metrics.NewHTTP(reg)}}
-	me := thisNode(instance, b.version, main, debug)
-	view := clusterView(registry, driver.Ping, shared.redis)
-	deliver := newEvents(registry, shared.redis, instance, endpoints, reg, log)
-	view.Sources = queueSources(deliver)
-	options := apiOptions(c.Config, instance, log, uploads)
-	options.Events = listenTo(registry, deliver, me, c.Config, log)
-	srv := server.New(server.Options{
-		Handler:       api.New(registry, shared.tokens, options),
-		TLS:           tlsConfig,
-		Ping:          driver.Ping,
-		Log:           log,
-		Cluster:       cluster.Handler(view),
-		Metrics:       metricsHandler(c.HTTP.Debug.Prometheus.Enabled, promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg})),
-		MetricsPath:   c.HTTP.Debug.Prometheus.Path,
-		Delay:         c.HTTP.DrainDelay,
-		Grace:         c.HTTP.DrainTimeout,
-		HeaderTimeout: c.HTTP.Timeouts.Header,
-		IdleTimeout:   c.HTTP.Timeouts.Idle,
-		BodyTimeout:   c.HTTP.Timeouts.Body,
-	})
+	n := &servingNode{Loaded: c, shared: shared, driver: driver, me: thisNode(instance, b.version, main, debug), reg: reg, log: log}
+	n.uploads = &uploadCounter{Observer: observer{metrics.NewHTTP(reg)}}
+	n.view = clusterView(shared.registry, driver.Ping, shared.redis)
+	n.deliver = newEvents(shared.registry, shared.redis, instance, endpoints, reg, log)
+	n.view.Sources = queueSources(n.deliver)
+	srv := n.server(tlsConfig)
 	sayReady(log, c, main, debug, b)
-	stopEvents := startEvents(ctx, registry, deliver, readOnly)
-	stopImport := startImport(ctx, registry, readOnly, log)
-	stopJanitor := startJanitor(ctx, registry, readOnly, reg, log)
-	stopAnnouncing := startAnnouncing(ctx, view, me, uploads.count, readOnly, log)
+	stop := n.startWork(ctx, readOnly)
 	err = srv.Serve(ctx, main, debug)
-	stopAnnouncing()
-	stopJanitor()
-	stopImport()
-	stopEvents()
+	stop()
 	log.Info("registryd has stopped")
 	return err
+}
+
+// servingNode is what serve puts together.
+type servingNode struct {
+	config.Loaded
+	*shared
+	driver  drivers.Driver
+	me      cluster.Node
+	view    cluster.View
+	deliver *events.Events
+	uploads *uploadCounter
+	reg     *prometheus.Registry
+	log     *zap.Logger
+}
+
+// server answers clients, and on the second listener whoever looks after the node.
+func (n *servingNode) server(tlsConfig *tls.Config) *server.Server {
+	http := n.HTTP
+	options := apiOptions(n.Config, n.me.Instance, n.log, n.uploads)
+	options.Events = listenTo(n.registry, n.deliver, n.me, n.Config, n.log)
+	return server.New(server.Options{
+		Handler:       api.New(n.registry, n.tokens, options),
+		TLS:           tlsConfig,
+		Ping:          n.driver.Ping,
+		Log:           n.log,
+		Cluster:       cluster.Handler(n.view),
+		Metrics:       metricsHandler(http.Debug.Prometheus.Enabled, promhttp.HandlerFor(n.reg, promhttp.HandlerOpts{Registry: n.reg})),
+		MetricsPath:   http.Debug.Prometheus.Path,
+		Delay:         http.DrainDelay,
+		Grace:         http.DrainTimeout,
+		HeaderTimeout: http.Timeouts.Header,
+		IdleTimeout:   http.Timeouts.Idle,
+		BodyTimeout:   http.Timeouts.Body,
+	})
+}
+
+// startWork starts what a node does besides answering. The function that it gives ends it: events last, so that what was pushed until then is queued.
+func (n *servingNode) startWork(ctx context.Context, readOnly bool) (stop func()) {
+	stopEvents := startEvents(ctx, n.registry, n.deliver, readOnly)
+	stopImport := startImport(ctx, n.registry, readOnly, n.log)
+	stopJanitor := startJanitor(ctx, n.registry, readOnly, n.reg, n.log)
+	stopAnnouncing := startAnnouncing(ctx, n.view, n.me, n.uploads.count, readOnly, n.log)
+	return func() {
+		stopAnnouncing()
+		stopJanitor()
+		stopImport()
+		stopEvents()
+	}
 }
 
 func storageOptions(c config.Config) storage.Options {

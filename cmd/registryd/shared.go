@@ -58,13 +58,9 @@ func (a *app) openShared(ctx context.Context, c config.Config, driver drivers.Dr
 	if c.Uploads.Provider == "redis" {
 		s.tokens = uploadtoken.NewRedis(sealed, s.redis, uploadtoken.RedisOptions{Namespace: namespace, Instance: instance})
 	}
-	if !c.Cache.Enabled {
-		return s, nil
-	}
-	// Only a registry that was opened knows the name under which its nodes meet in Redis.
-	opts.Facts = facts.New(s.redis, facts.Options{Namespace: namespace, Registerer: reg})
-	s.registry = storage.New(driver, opts)
-	return s, s.registry.Prepare(ctx)
+	// Without the cache, too: other nodes may have it, and have to be told of changes.
+	s.registry.Remember(facts.New(s.redis, facts.Options{Namespace: namespace, Registerer: reg, Forgetful: !c.Cache.Enabled}))
+	return s, nil
 }
 
 // Close gives up what was opened.

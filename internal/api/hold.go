@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"time"
 
@@ -120,8 +121,23 @@ func (u *hold) chunk(r *http.Request) (storage.Chunk, error) {
 	if u.claim.Lost() != nil {
 		chunk.Watch = func(up storage.Upload) { u.claim.Reached(sealable(u.repository, up, uploadtoken.MaxPoint)) }
 		chunk.Hold = u.claim.Held
+		if chunk.Body != nil {
+			chunk.Body = waitingBody{chunk.Body, u.claim}
+		}
 	}
 	return chunk, nil
+}
+
+// waitingBody tells the claim when the request waits for its client: one that vanished without a word shall not keep its upload from itself.
+type waitingBody struct {
+	io.Reader
+	claim uploadtoken.Claim
+}
+
+func (b waitingBody) Read(p []byte) (int, error) {
+	b.claim.Waiting(true)
+	defer b.claim.Waiting(false)
+	return b.Reader.Read(p)
 }
 
 // ended notes where storage has left the upload, and releases the claim.

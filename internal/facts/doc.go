@@ -40,9 +40,16 @@
 //
 // At each moment one server answers for a key. One that takes over or comes back may have lost what it was told last, which breaks 2 for what was there
 // before: Conn.Trusted is false until all of that has died, an entry found meanwhile is not believed, and its key is read and filled or emptied like any
-// other. A primary that goes on serving some nodes beside its successor is not caught by this: where Redis fails over, the old primary must stop
-// taking writes first (min-replicas-to-write, or a Cluster's majority).
+// other. A master that may not write any more gives nothing, also on connections that are open, as scripts are refused there before they run. One that
+// goes on serving some nodes beside its successor is not caught by this: where Redis fails over, the old master must stop taking writes first
+// (min-replicas-to-write, or a Cluster's majority).
 //
 // Clocks run at the same rate within a tenth; what they show does not matter, as long as that of Redis is not set back. Each node on a store that has
-// this memory must take part in it: one that changes records without saying so, or gives what it read without settling it, is not waited for.
+// this memory must take part in it: one that changes records without saying so is not waited for.
+//
+// # A node that remembers nothing
+//
+// With Options.Forgetful a node reads from the store, and its Changed is that of all others: it waits as long if Redis cannot be asked, since others may
+// remember. So what was changed through any node is current on all of them with the answer. Such a node does not settle what it read: while a change
+// is under way, it may give the new state before another node gives the old one for the last time. That lasts until the change is answered.
 package facts

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,6 +25,7 @@ type Conn interface {
 type Options struct {
 	Namespace  string // what the keys in Redis begin with; the same on all nodes of a store, and unlike that of other stores
 	Registerer prometheus.Registerer
+	Forgetful  bool // this process reads everything from the store, and only tells others of changes
 }
 
 // times are what the protocol waits. All but patience and budget must be the same on all nodes.
@@ -36,12 +38,13 @@ type times struct {
 
 // Facts is a storage.Facts for all processes on one Redis.
 type Facts struct {
-	conn    Conn
-	prefix  string
-	times   times
-	scripts scripts
-	seen    *sightings
-	metrics *metrics
+	conn      Conn
+	prefix    string
+	forgetful bool
+	times     times
+	scripts   scripts
+	seen      *sightings
+	metrics   *metrics
 }
 
 var _ storage.Facts = (*Facts)(nil)
@@ -49,17 +52,22 @@ var _ storage.Facts = (*Facts)(nil)
 // New gives the facts of a namespace. It asks nothing of Redis yet.
 func New(conn Conn, opts Options) *Facts {
 	return &Facts{
-		conn:    conn,
-		prefix:  opts.Namespace + ":fact:",
-		times:   times{life: time.Second, margin: 100 * time.Millisecond, patience: 100 * time.Millisecond, budget: 50 * time.Millisecond},
-		scripts: protocol,
-		seen:    newSightings(),
-		metrics: newMetrics(opts.Registerer),
+		conn:      conn,
+		prefix:    opts.Namespace + ":fact:",
+		forgetful: opts.Forgetful,
+		times:     times{life: time.Second, margin: 100 * time.Millisecond, patience: 100 * time.Millisecond, budget: 50 * time.Millisecond},
+		scripts:   protocol,
+		seen:      newSightings(),
+		metrics:   newMetrics(opts.Registerer),
 	}
 }
 
 // Fetch is part of storage.Facts. With Redis away it may take 1.1 s longer than read, if the version is new to this process.
 func (f *Facts) Fetch(ctx context.Context, key string, read func(context.Context) (storage.Fact, error)) ([]byte, error) {
+	if f.forgetful {
+		fact, err := read(ctx)
+		return fact.Value, err
+	}
 	found, away := f.find(ctx, key)
 	if err := ctx.Err(); away != nil && err != nil {
 		return nil, err
@@ -111,13 +119,26 @@ func (f *Facts) Changed(ctx context.Context, keys ...string) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	called := time.Now()
-	if err := f.empty(ctx, keys...); err == nil && f.conn.Trusted() { // a server that has just taken over may not be the one that others ask
+	outlived := time.Now().Add(f.times.life + f.times.margin)
+	if f.tell(ctx, outlived, keys) && f.conn.Trusted() { // a server that has just taken over may not be the one that others ask
 		f.metrics.told.Inc()
 		return nil
 	}
 	f.metrics.outlived.Inc()
-	return waitUntil(ctx, called.Add(f.times.life+f.times.margin))
+	return waitUntil(ctx, outlived)
+}
+
+// atOnce is how many keys are emptied in one call: the tags of a manifest may be more than a call has time for.
+const atOnce = 256
+
+// tell empties all keys, and says whether that was done before outlived.
+func (f *Facts) tell(ctx context.Context, outlived time.Time, keys []string) bool {
+	for some := range slices.Chunk(keys, atOnce) {
+		if err := f.empty(ctx, some...); err != nil || !time.Now().Before(outlived) {
+			return false
+		}
+	}
+	return true
 }
 
 // empty deletes what stands at keys, whether or not somebody still waits for it. In a Cluster they may be in different places: each has a DEL of its own.

@@ -18,6 +18,10 @@ const (
 // maxEntry is how long what is remembered of one fact may be, in bytes. Records of tags and links are far shorter; a longer one is read each time.
 const maxEntry = 4 << 10
 
+// head has Redis refuse a script where it may not write, even if it would not come so far: a master that has become a replica, or has too few replicas
+// left, would go on answering reads on connections that are open. Redis knows it since 7.0.
+const head = "#!lua\n"
+
 // scripts are the changes of a key that more than one command makes. Each touches one key, so that they work in a Cluster.
 type scripts struct {
 	look *redis.Script // (key; lease, milliseconds): what stands there; nil if that is now the lease
@@ -26,12 +30,12 @@ type scripts struct {
 }
 
 var protocol = scripts{
-	look: redis.NewScript(`
+	look: redis.NewScript(head + `
 local now = redis.call('GET', KEYS[1])
 if now then return now end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return false`),
-	fill: redis.NewScript(`
+	fill: redis.NewScript(head + `
 local now = redis.call('GET', KEYS[1])
 if now == ARGV[1] and now ~= '' then
   redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
@@ -39,7 +43,7 @@ elseif now and now ~= ARGV[2] then
   redis.call('DEL', KEYS[1])
 end
 return 1`),
-	drop: redis.NewScript(`
+	drop: redis.NewScript(head + `
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1`),
 }

@@ -30,6 +30,7 @@ type Conn struct {
 	servers *servers
 	breaker breaker
 
+	closed   atomic.Bool        // nothing is asked or logged any more
 	close    context.CancelFunc // ends watch
 	watching chan struct{}      // closed when watch has ended
 	once     sync.Once
@@ -83,7 +84,7 @@ func (c *Conn) Do(ctx context.Context, budget time.Duration, fn func(context.Con
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if c.breaker.open.Load() {
+	if c.closed.Load() || c.breaker.open.Load() {
 		c.metrics.refused()
 		return ErrAway
 	}
@@ -165,9 +166,10 @@ func (c *Conn) Health(ctx context.Context) error {
 	return nil
 }
 
-// Close ends all connections, and everything that runs for c.
+// Close ends all connections, and everything that runs for c. From then on Do gives ErrAway, and nothing is logged: Redis has not gone away, we have.
 func (c *Conn) Close() error {
 	c.once.Do(func() {
+		c.closed.Store(true)
 		c.close()
 		<-c.watching
 		c.closeErr = c.client.Close()

@@ -110,6 +110,30 @@ func TestFigures(t *testing.T) {
 	}
 }
 
+// TestClosed: what is still asked when a process ends is refused, and nobody is told that Redis went away.
+func TestClosed(t *testing.T) {
+	t.Parallel()
+	c, logs := open(t, Config{Addrs: []string{teststore.Redis(t)}})
+	works(t, c, time.Second)
+	err := c.Do(t.Context(), time.Second, func(ctx context.Context, client redis.UniversalClient) error {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+		return client.Ping(ctx).Err() // under way when it was closed
+	})
+	if !errors.Is(err, ErrAway) {
+		t.Errorf("what was under way: got %v", err)
+	}
+	for range 2 * patience {
+		if err := set(t, c, "closed"); !errors.Is(err, ErrAway) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if all := logs.All(); len(all) > 0 {
+		t.Errorf("the log is %v", all)
+	}
+}
+
 // TestCloseLeavesNothing is not parallel: it counts goroutines.
 func TestCloseLeavesNothing(t *testing.T) {
 	left := func() string {

@@ -52,6 +52,7 @@ var refusals = []struct{ prefix, remedy string }{
 	{"WRONGPASS", "correct redis.username and redis.password"},
 	{"NOPERM", "let its user do what docs/configuration.md lists"},
 	{"NOPROTO", "use Redis 7 or later"},
+	{"ERR Error compiling script", "use Redis 7 or later"}, // which knows the first line of ours
 	{"ERR max number of clients", "raise its maxclients, or lower redis.poolsize"},
 	// These come while a connection is made, which nobody asked for.
 	{"ERR AUTH", "remove redis.password, which it has none of"},

@@ -37,6 +37,8 @@ func TestJudge(t *testing.T) {
 		{err: redis.TxFailedErr, want: failure},
 		{err: reply("ERR unknown command 'X'"), want: failure},
 		{err: reply("LOADING Redis is loading the dataset in memory"), want: away, says: "by itself"},
+		{err: reply("READONLY Can not run script with write flag on readonly replica."), want: away, says: "name the master"},
+		{err: reply("ERR Error compiling script (new function): user_script:1: unexpected symbol near '#'"), want: away, says: "7 or later"},
 		{err: reply("READONLY You can't write against a read only replica."), want: away, says: "name the master"},
 		{err: reply("ERR Error running script (call to f_1): @user_script:1: -READONLY You can't write against a read only replica. "), want: away, says: "name the master"},
 		{err: reply("MASTERDOWN Link with MASTER is down"), want: away, says: "name the master"},

@@ -112,6 +112,36 @@ func TestReplica(t *testing.T) {
 	onceEach(t, logs, "name the master")
 }
 
+// TestDemoted: a connection that was made to a master may find itself at a replica. Scripts that begin as the probe does are refused there, though they would
+// only read.
+func TestDemoted(t *testing.T) {
+	t.Parallel()
+	master := server(t)
+	c, logs := open(t, Config{Addrs: []string{master.Addr}})
+	works(t, c, time.Second)
+	head, _, _ := strings.Cut(probeScript, "\n")
+	reads := redis.NewScript(head + "\nreturn redis.call('EXISTS', KEYS[1])")
+	look := func() error {
+		return c.Do(t.Context(), time.Second, func(ctx context.Context, client redis.UniversalClient) error {
+			return reads.Run(ctx, client, []string{"works"}).Err()
+		})
+	}
+	if err := look(); err != nil {
+		t.Fatal(err)
+	}
+	if err := client(t, master.Addr).Do(t.Context(), "REPLICAOF", "127.0.0.1", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := look(); !errors.Is(err, ErrAway) {
+		t.Errorf("what was a master was read from: got %v, want ErrAway", err)
+	}
+	goesAway(t, c)
+	eventually(t, "it says why", time.Second, func() bool { return logs.Len() == 1 })
+	if message := logs.All()[0].Message; !strings.Contains(message, "name the master") {
+		t.Errorf("the log says %q", message)
+	}
+}
+
 func TestSentinel(t *testing.T) {
 	t.Parallel()
 	first := server(t, "--repl-diskless-sync-delay", "0")

@@ -20,7 +20,7 @@ const (
 // failed notes a call that Redis did not answer within budget, and opens the breaker after too many.
 func (c *Conn) failed(err error, budget time.Duration) {
 	b := &c.breaker
-	if b.failures.Add(1) < patience {
+	if c.closed.Load() || b.failures.Add(1) < patience {
 		return
 	}
 	b.mu.Lock()
@@ -120,9 +120,10 @@ func (c *Conn) probe(ctx context.Context) error {
 // probeKey is written for a second by each probe, and never read.
 const probeKey = "registryd:probe"
 
-// probeScript does what is done with Redis all the time: a script that writes. PING alone would say yes where the disk or the memory is full, where
-// the user may not run scripts, on a replica, and in a Cluster that has lost a part of its slots.
-const probeScript = `return redis.call('SET', KEYS[1], '1', 'PX', 1000)`
+// probeScript does what is done with Redis all the time: a script that writes, with a first line that Redis knows since 7.0. PING alone would say yes where
+// the disk or the memory is full, where the user may not run scripts, on a replica, and in a Cluster that has lost a part of its slots.
+const probeScript = `#!lua
+return redis.call('SET', KEYS[1], '1', 'PX', 1000)`
 
 func probe(ctx context.Context, client redis.UniversalClient) error {
 	if cluster, ok := client.(*redis.ClusterClient); ok {

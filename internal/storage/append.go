@@ -91,7 +91,7 @@ func (r *Repository) stream(ctx context.Context, up Upload, chunk Chunk, want di
 	case err != nil && (errors.Is(err, ErrTakenOver) || superseded(ctx)):
 		return r.takenOver(ctx, up)
 	case errors.Is(err, drivers.ErrNotFound):
-		return up, uploadUnknown()
+		return r.lost(ctx, up)
 	case errors.Is(err, drivers.ErrDiscard):
 		return up, cutOff(err)
 	case err != nil && session.Offset > way.reached.Offset:
@@ -144,6 +144,15 @@ func (r *Repository) takenOver(ctx context.Context, up Upload) (Upload, error) {
 		return up, err
 	}
 	return now, rangeInvalid(now)
+}
+
+// lost answers a request whose session the store does not have: the upload came to its end, or another request has gone on with it.
+func (r *Repository) lost(ctx context.Context, up Upload) (Upload, error) {
+	now, err := r.takenOver(ctx, up)
+	if CodeOf(err) == RangeInvalid && now.Seq == up.Seq {
+		return up, uploadUnknown()
+	}
+	return now, err
 }
 
 // errBody marks an error of the request's body: the client, or the way to it, failed.

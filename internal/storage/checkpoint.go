@@ -22,14 +22,12 @@ type checkpoint struct {
 	Session   drivers.Session  `json:"session"`
 	Cancelled bool             `json:"cancelled,omitempty"` // no request goes on from here
 	Closed    digest.Digest    `json:"closed,omitempty"`    // nor here: the upload has become this blob, or is about to
+	Data      string           `json:"data,omitempty"`      // id of that blob's bytes, where they are not the session's (see rehash)
 }
 
 // ErrTakenOver: another request has gone on with this upload. It is also the cause with which the context of a request ends that is to stop for that reason:
 // nothing more is written for it.
 var ErrTakenOver = errors.New("another request has gone on with this upload")
-
-// errOver: the upload was closed, so long ago perhaps that its checkpoints are gone.
-var errOver = errors.New("the upload was closed")
 
 // save writes the next checkpoint of up.
 func (r *Repository) save(ctx context.Context, up Upload, c checkpoint) (Upload, error) {
@@ -65,10 +63,10 @@ func (w *way) save(s drivers.Session) (err error) {
 	return err
 }
 
-// tell says that the upload is durable up to s.
+// tell says that the upload is durable up to s, if a client could be given that point.
 func (w *way) tell(s drivers.Session) {
-	if w.chunk.Watch != nil {
-		w.chunk.Watch(w.reached.at(s))
+	if at := w.reached.at(s); w.chunk.Watch != nil && at.fits() {
+		w.chunk.Watch(at)
 	}
 }
 
@@ -124,7 +122,7 @@ func (r *Repository) restore(ctx context.Context, up Upload, seq uint64) (Upload
 	}
 	if !cur.live() || cur.Value.Closed != "" {
 		unknown := uploadUnknown()
-		unknown.Err = errOver
+		unknown.Err = over{cur.Value}
 		return up, unknown
 	}
 	if cur.Value.Cancelled {
@@ -137,11 +135,14 @@ func (r *Repository) restore(ctx context.Context, up Upload, seq uint64) (Upload
 // close lets an upload come to its end once. It gives the upload as it was closed: by a repetition of this request, its session may be another one with
 // the same bytes. Its checkpoints stay until the janitor finds them by their age: a request that stands still somewhere, and wakes up when all is over,
 // finds the next one taken. An upload without a checkpoint has nothing that could be taken; two that end it each store what they sent, under its digest.
-func (r *Repository) close(ctx context.Context, up Upload, want digest.Digest) (Upload, error) {
+//
+// From here on the upload comes to an end or to nothing: whoever finds it closed, and wants the same blob, finishes what was begun (see again).
+// data is that of the checkpoint.
+func (r *Repository) close(ctx context.Context, up Upload, want digest.Digest, data string) (Upload, error) {
 	if up.Seq == 0 {
 		return up, nil
 	}
-	_, err := r.save(ctx, up, checkpoint{Session: up.session, Closed: want})
+	_, err := r.save(ctx, up, checkpoint{Session: up.session, Closed: want, Data: data})
 	if !errors.Is(err, ErrTakenOver) {
 		return up, err
 	}

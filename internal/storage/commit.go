@@ -45,8 +45,8 @@ func (r *Repository) end(ctx context.Context, up Upload, want ending, chunk Chun
 		return Descriptor{}, up, uploadUnknown() // its bytes may be taken for abandoned any moment
 	}
 	up, err := r.position(ctx, up, chunk.Start)
-	if errors.Is(err, errOver) {
-		blob, err := r.repeated(ctx, want, up.Offset)
+	if errors.As(err, new(over)) {
+		blob, err := r.again(ctx, want, up.Offset, err)
 		return blob, up, err
 	}
 	if err != nil {
@@ -87,12 +87,17 @@ func (r *Repository) finish(ctx context.Context, up Upload, want ending, chunk C
 		}
 		next, err := r.stream(ctx, up, chunk, verify)
 		if CodeOf(err) == BlobUploadUnknown {
-			blob, err := r.repeated(ctx, want, up.Offset+int64(len(head)))
+			blob, err := r.again(ctx, want, up.Offset+int64(len(head)), err)
 			return blob, up, err
 		}
-		if up = next; err != nil {
-			return Descriptor{}, up, err
+		if err != nil {
+			return Descriptor{}, next, err
 		}
+		blob, end, err := r.commitData(ctx, next, want)
+		if err != nil && !end.fits() {
+			end = up
+		}
+		return blob, end, err
 	}
 	return r.commitData(ctx, up, want)
 }
@@ -125,8 +130,11 @@ func (r *Repository) commitInline(ctx context.Context, want ending, content []by
 // commitData makes a blob of what the upload has stored.
 func (r *Repository) commitData(ctx context.Context, up Upload, want ending) (Descriptor, Upload, error) {
 	closed, blob, err := r.closeData(ctx, up, want)
-	if errors.Is(err, errOver) || errors.Is(err, drivers.ErrNotFound) || errors.Is(err, drivers.ErrPrecondition) {
-		blob, err = r.repeated(ctx, want, up.Offset)
+	if errors.Is(err, drivers.ErrNotFound) || errors.Is(err, drivers.ErrPrecondition) {
+		closed, err = r.lost(ctx, up)
+	}
+	if CodeOf(err) == BlobUploadUnknown {
+		blob, err = r.again(ctx, want, up.Offset, err)
 	}
 	return blob, closed, err
 }
@@ -148,7 +156,7 @@ func (r *Repository) closeData(ctx context.Context, up Upload, as ending) (Uploa
 	if got := digest.NewDigest(up.Algorithm, hash); got != want {
 		return up, Descriptor{}, digestMismatch(want, got)
 	}
-	if up, err = r.close(ctx, up, want); err != nil {
+	if up, err = r.close(ctx, up, want, ""); err != nil {
 		return up, Descriptor{}, err
 	}
 	if _, err := r.registry.driver.Commit(ctx, up.session); err != nil {
@@ -166,24 +174,11 @@ func (r *Repository) closeRehashed(ctx context.Context, up Upload, want digest.D
 	if err != nil {
 		return up, Descriptor{}, err
 	}
-	if up, err = r.close(ctx, up, want); err != nil {
+	if up, err = r.close(ctx, up, want, data); err != nil {
 		return up, Descriptor{}, err
 	}
 	blob, err := r.publish(ctx, want, pointer{Size: up.Offset, Data: data})
 	return up, blob, err
-}
-
-// repeated answers for an upload that is over: if the blob it was for is here, with at least the bytes known of it, this is a repetition of a Commit
-// that succeeded.
-func (r *Repository) repeated(ctx context.Context, want ending, least int64) (Descriptor, error) {
-	if want.digest == "" {
-		return r.repeatedTarSum(ctx, want.tarSum, least)
-	}
-	blob, err := r.StatBlob(ctx, want.digest)
-	if err == nil && blob.Size < least || CodeOf(err) == BlobUnknown {
-		return Descriptor{}, uploadUnknown()
-	}
-	return blob, err
 }
 
 // rehash reads the bytes of a committed session back and stores them anew, for a digest of another algorithm than they were hashed with, and gives the

@@ -50,7 +50,7 @@ type FsckSummary struct {
 	Repositories int   `json:"repositories"`
 	Manifests    int   `json:"manifests"`
 	Tags         int   `json:"tags"`
-	Uploads      int   `json:"uploads"` // checkpoints of uploads under way
+	Uploads      int   `json:"uploads"` // under way, with a checkpoint
 	Journal      int   `json:"journal"` // pushes and deletions under way, or not yet delivered
 	Dead         int   `json:"dead"`    // events that an endpoint did not take
 	Damage       int   `json:"damage"`

@@ -27,7 +27,7 @@ func (f *fsck) checkRepositories(ctx context.Context) error {
 			}
 			repo = &fsckRepo{fsck: f, Repository: f.Repository(at.name).anew()}
 		}
-		repo.entries = append(repo.entries, fsckEntry{at, info})
+		repo.add(fsckEntry{at: at, info: info})
 		return nil
 	})
 	if err != nil {
@@ -44,8 +44,20 @@ type fsckRepo struct {
 }
 
 type fsckEntry struct {
-	at   repoKey
-	info drivers.Info
+	at     repoKey
+	info   drivers.Info
+	before []string // keys of the upload's earlier checkpoints
+}
+
+// add puts the checkpoints of an upload, which stand together, into one entry.
+func (r *fsckRepo) add(e fsckEntry) {
+	if n := len(r.entries); n > 0 && e.at.kind == keyCheckpoint {
+		if last := r.entries[n-1]; last.at.kind == keyCheckpoint && last.at.upload == e.at.upload {
+			e.before = append(last.before, last.info.Key)
+			r.entries = r.entries[:n-1]
+		}
+	}
+	r.entries = append(r.entries, e)
 }
 
 func (f *fsck) checkRepository(ctx context.Context, repo *fsckRepo) error {
@@ -267,25 +279,27 @@ func (r *fsckRepo) checkReferrer(ctx context.Context, e fsckEntry) error {
 	return ignoreDamage(err)
 }
 
-// checkUpload counts an upload under way, and ends one that was left alone.
+// checkUpload counts an upload under way, and ends one that was left alone. One that was closed is neither: its checkpoints stay on purpose.
 func (r *fsckRepo) checkUpload(ctx context.Context, e fsckEntry) error {
-	r.count(&r.summary.Uploads, 1)
-	age := r.age(e.info)
-	if age <= pruneAge {
+	cur, err := load[checkpoint](ctx, r.driver, e.info.Key)
+	if isTransient(err) {
+		return err
+	}
+	up := PendingUpload{keys: append(e.before, e.info.Key)}
+	if err == nil && cur.live() {
+		up.session, up.Closed = cur.Value.Session, cur.Value.Closed != ""
+	}
+	finding := Finding{Severity: Leftover, Key: e.info.Key, Age: r.age(e.info), Message: "an upload was left alone"}
+	if up.Closed {
+		finding.Severity, finding.Message = Note, "an upload was closed"
+	} else {
+		r.count(&r.summary.Uploads, 1)
+	}
+	if finding.Age <= pruneAge || up.Closed && !r.fsck.opts.Prune {
 		return nil
 	}
-	finding := Finding{Severity: Leftover, Key: e.info.Key, Age: age, Message: "an upload was left alone"}
 	if r.fsck.opts.Prune {
-		cur, err := load[checkpoint](ctx, r.driver, e.info.Key)
-		if isTransient(err) {
-			return err
-		}
-		if err == nil && cur.live() && cur.Value.Session.Key != "" {
-			if err := r.driver.Abort(ctx, cur.Value.Session); err != nil {
-				return err
-			}
-		}
-		if err := r.driver.Delete(ctx, e.info.Key); err != nil {
+		if err := r.Registry.end(ctx, up); err != nil {
 			return err
 		}
 		finding.Pruned = true

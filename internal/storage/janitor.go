@@ -27,7 +27,7 @@ type PendingUpload struct {
 	Saved      time.Time      `json:"saved"`  // of its last checkpoint, by the store's clock
 	Offset     int64          `json:"offset"` // bytes it had received then
 	Abandoned  bool           `json:"abandoned"`
-	Closed     bool           `json:"closed"` // it has become a blob; what is left only keeps others from going on with it
+	Closed     bool           `json:"closed"` // as a blob; what is left only keeps others from going on with it
 	Removed    bool           `json:"removed"`
 
 	session drivers.Session
@@ -36,7 +36,7 @@ type PendingUpload struct {
 
 // Cleaned counts what the janitor removed, or would.
 type Cleaned struct {
-	Uploads int   `json:"uploads"` // with their checkpoints, parts and tails
+	Uploads int   `json:"uploads"` // that were left alone, with their checkpoints, parts and tails
 	Data    int   `json:"data"`    // objects that no pointer names
 	Bytes   int64 `json:"bytes"`   // of these objects
 	Parts   int   `json:"parts"`   // multipart uploads that only the store knew of
@@ -84,13 +84,15 @@ func (j *Janitor) uploads(ctx context.Context, opts JanitorOptions, done *Cleane
 	r := j.registry
 	seen := 0
 	var stuck []error
-	err := r.Uploads(ctx, func(up PendingUpload) error {
+	err := r.walkUploads(ctx, r.keys.repositoriesPrefix(), opts.Upload != nil, func(up PendingUpload) error {
 		seen++
 		if opts.Progress != nil {
 			opts.Progress("looking at uploads", seen, 0)
 		}
 		if up.Abandoned {
-			done.Uploads++
+			if !up.Closed {
+				done.Uploads++
+			}
 			if !opts.DryRun {
 				err := r.end(ctx, up)
 				if isTransient(err) {
@@ -122,11 +124,12 @@ func (r *Registry) end(ctx context.Context, up PendingUpload) error {
 
 // Uploads gives every upload that has a checkpoint.
 func (r *Registry) Uploads(ctx context.Context, do func(PendingUpload) error) error {
-	return r.walkUploads(ctx, r.keys.repositoriesPrefix(), do)
+	return r.walkUploads(ctx, r.keys.repositoriesPrefix(), true, do)
 }
 
-// walkUploads goes down the folders of repositories, and into those of uploads alone.
-func (r *Registry) walkUploads(ctx context.Context, prefix string, do func(PendingUpload) error) error {
+// walkUploads goes down the folders of repositories, and into those of uploads alone. Unless all are to be read, only what is abandoned is; of the others
+// do is told the times.
+func (r *Registry) walkUploads(ctx context.Context, prefix string, all bool, do func(PendingUpload) error) error {
 	opts := drivers.ListOptions{Prefix: prefix, Delimiter: "/"}
 	for {
 		page, err := r.driver.List(ctx, opts)
@@ -136,9 +139,9 @@ func (r *Registry) walkUploads(ctx context.Context, prefix string, do func(Pendi
 		for _, group := range page.Groups {
 			switch folder := path.Base(group); {
 			case folder == "_uploads":
-				err = r.uploadsOf(ctx, group, do)
+				err = r.uploadsOf(ctx, group, all, do)
 			case !strings.HasPrefix(folder, "_"):
-				err = r.walkUploads(ctx, group, do)
+				err = r.walkUploads(ctx, group, all, do)
 			}
 			if err != nil {
 				return err
@@ -151,11 +154,16 @@ func (r *Registry) walkUploads(ctx context.Context, prefix string, do func(Pendi
 }
 
 // uploadsOf gives the uploads of one repository. The checkpoints of each stand together, the last one last.
-func (r *Registry) uploadsOf(ctx context.Context, prefix string, do func(PendingUpload) error) error {
+func (r *Registry) uploadsOf(ctx context.Context, prefix string, all bool, do func(PendingUpload) error) error {
 	var up *PendingUpload
 	finish := func() error {
 		if up == nil {
 			return nil
+		}
+		now := r.opts.Now()
+		up.Abandoned = now.Sub(up.Started) > r.opts.UploadTTL && now.Sub(up.Saved) > quietTime
+		if !up.Abandoned && !all {
+			return do(*up)
 		}
 		cur, err := load[checkpoint](ctx, r.driver, up.keys[len(up.keys)-1])
 		if isTransient(err) {
@@ -164,8 +172,6 @@ func (r *Registry) uploadsOf(ctx context.Context, prefix string, do func(Pending
 		if err == nil && cur.live() {
 			up.session, up.Offset, up.Closed = cur.Value.Session, cur.Value.Session.Offset, cur.Value.Closed != ""
 		}
-		now := r.opts.Now()
-		up.Abandoned = now.Sub(up.Started) > r.opts.UploadTTL && now.Sub(up.Saved) > quietTime
 		return do(*up)
 	}
 	err := r.each(ctx, prefix, func(info drivers.Info) error {

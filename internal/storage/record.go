@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/registryd/registryd/internal/drivers"
 )
@@ -37,6 +38,7 @@ type record[T any] interface {
 type stored[T any] struct {
 	Value *T
 	etag  string
+	since time.Time // by the store's clock; only of what load read
 }
 
 func (s stored[T]) live() bool { return s.Value != nil }
@@ -59,7 +61,7 @@ func load[T any, P record[T]](ctx context.Context, objects drivers.Objects, key 
 		return stored[T]{}, err
 	}
 	value, err := decode[T, P](key, content)
-	return stored[T]{Value: value, etag: info.ETag}, err
+	return stored[T]{Value: value, etag: info.ETag, since: info.ModTime}, err
 }
 
 // decode parses a record; of a tombstone it gives nil.

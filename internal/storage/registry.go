@@ -102,6 +102,10 @@ func (r *Registry) ID() string {
 	return ""
 }
 
+// Remember names what the nodes on the store remember in common, in the place of Options.Facts: where that is may depend on the ID. It is called before the
+// registry is used, and may be called after Prepare.
+func (r *Registry) Remember(facts Facts) { r.opts.Facts = facts }
+
 // Name is what the repository is called.
 func (r *Repository) Name() reference.Name { return r.name }
 

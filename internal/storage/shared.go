@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -38,12 +39,25 @@ func (r *Repository) pointsTo(ctx context.Context, tag reference.Tag) (*manifest
 		switch {
 		case err != nil || cur.etag == "" && !cur.live(): // that it ever was, nobody can remember
 			return nil, "", err
+		case !cur.live() && r.registry.longBuried(cur.since):
+			return nil, "", nil
 		case !cur.live():
 			return nil, rand.Text(), nil // all tombstones have one ETag
 		}
 		version := cmp.Or(cur.etag, "distribution")
 		return &manifestFact{cur.Value.Digest, cur.Value.MediaType, cur.Value.Size}, version, nil
 	})
+}
+
+// longBuriedAge is how old a tombstone must be to need no version. What was read before it can be remembered for a second at most; the rest is for clocks
+// that disagree.
+const longBuriedAge = 5 * time.Minute
+
+// longBuried says whether nobody can remember anything older than a tombstone that was written at since, by the store's clock. Else, with Redis away, each
+// read of a deleted tag would be as slow as the first. A clock is good enough for that: where it is off by minutes, and Redis is away, one reader may see a
+// tag in the second after another saw it deleted. What the deletion itself has answered does not rest on it.
+func (r *Registry) longBuried(since time.Time) bool {
+	return !since.IsZero() && r.opts.Now().Sub(since) > longBuriedAge
 }
 
 // hasManifest is what the repository knows of a manifest; nil where it has none.

@@ -49,9 +49,13 @@ func (r *Repository) TarSum(ctx context.Context, sum reference.TarSum) (digest.D
 	}
 	d, err := r.alias(ctx, sum)
 	if err == nil && d == "" {
-		err = fail(BlobUnknown, "this repository has no such blob", map[string]string{"digest": sum.String()})
+		err = absentBlob(sum)
 	}
 	return d, err
+}
+
+func absentBlob(sum reference.TarSum) error {
+	return fail(BlobUnknown, "this repository has no such blob", map[string]string{"digest": sum.String()})
 }
 
 // alias is TarSum for who wants to know of none: it gives "".
@@ -79,6 +83,12 @@ func (r *Repository) MountTarSum(ctx context.Context, sum reference.TarSum, from
 	if err := r.registry.writable(); err != nil {
 		return Descriptor{}, err
 	}
+	if err := r.registry.tarSums(); err != nil {
+		return Descriptor{}, err
+	}
+	if from == "" { // each repository has names of its own
+		return Descriptor{}, absentBlob(sum)
+	}
 	source := r.registry.Repository(from)
 	d, err := source.TarSum(ctx, sum)
 	if err != nil {
@@ -105,7 +115,8 @@ func (r *Repository) CommitTarSum(ctx context.Context, up Upload, want reference
 
 // inlineTarSum makes a blob of content that a pointer can hold.
 func (r *Repository) inlineTarSum(ctx context.Context, sum reference.TarSum, content []byte) (Descriptor, error) {
-	if err := r.registry.verifyTarSum(ctx, bytes.NewReader(content), sum); err != nil {
+	err := r.registry.verifyTarSum(ctx, sum, func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil })
+	if err != nil {
 		return Descriptor{}, err
 	}
 	return r.publishTarSum(ctx, sum, digest.FromBytes(content), pointer{Size: int64(len(content)), Inline: content})
@@ -128,7 +139,7 @@ func (r *Repository) closeTarSum(ctx context.Context, up Upload, want ending) (U
 		}
 		return up, Descriptor{}, err
 	}
-	closed, err := r.close(ctx, up, d)
+	closed, err := r.close(ctx, up, d, "")
 	if err != nil {
 		return closed, Descriptor{}, err
 	}
@@ -143,23 +154,26 @@ func (r *Repository) closeTarSum(ctx context.Context, up Upload, want ending) (U
 
 // readTarSum reads an object back to verify it.
 func (r *Repository) readTarSum(ctx context.Context, key string, sum reference.TarSum) error {
-	body, _, err := r.registry.driver.Open(ctx, key, 0, -1)
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	return r.registry.verifyTarSum(ctx, body, sum)
+	return r.registry.verifyTarSum(ctx, sum, func() (io.ReadCloser, error) {
+		body, _, err := r.registry.driver.Open(ctx, key, 0, -1)
+		return body, err
+	})
 }
 
-// verifyTarSum waits for its turn.
-func (r *Registry) verifyTarSum(ctx context.Context, content io.Reader, sum reference.TarSum) error {
+// verifyTarSum waits for its turn, and opens the content only then.
+func (r *Registry) verifyTarSum(ctx context.Context, sum reference.TarSum, open func() (io.ReadCloser, error)) error {
 	select {
 	case r.verifying <- struct{}{}:
 		defer func() { <-r.verifying }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	err := tarsum.Verify(content, sum)
+	content, err := open()
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	err = tarsum.Verify(content, sum)
 	if errors.Is(err, tarsum.ErrMismatch) || errors.Is(err, tarsum.ErrArchive) {
 		return &Error{Code: DigestInvalid, Message: err.Error(), Detail: map[string]string{"given": sum.String()}}
 	}

@@ -74,6 +74,9 @@ func (u Upload) State(limit int) []byte {
 // tooLong says whether the session has to be left to a checkpoint.
 func (u Upload) tooLong() bool { return !u.remote && len(u.fullState()) > tokenState }
 
+// fits says whether a token can be made of the upload as it is: a session that is too long needs a checkpoint.
+func (u Upload) fits() bool { return u.Seq > 0 || !u.tooLong() }
+
 // at is the upload at another session, behind the same checkpoint.
 func (u Upload) at(s drivers.Session) Upload {
 	u.session, u.Offset, u.remote = s, s.Offset, false

@@ -2,7 +2,9 @@ package uploadtoken
 
 import (
 	"context"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,6 +19,9 @@ type claim struct {
 	wake     chan struct{} // there is a point to tell
 	cancel   context.CancelFunc
 	kept     chan struct{} // closed when keep has ended
+	begun    time.Time
+	doubtful bool         // Redis did not answer when it was first asked, and may come to do so still
+	still    atomic.Int64 // nanoseconds from begun to when the request began to wait for its client, or last went on while it did; 0 if it does not wait
 
 	mu      sync.Mutex
 	mine    bool      // Redis once said so
@@ -41,13 +46,14 @@ func (c *claim) Lost() <-chan struct{} { return c.lost }
 
 // start begins to keep the claim, which Redis gave when it was asked at that time, or did not answer about if that is zero.
 func (c *claim) start(asked time.Time) {
-	c.mine, c.renewed = !asked.IsZero(), asked
+	c.begun, c.mine, c.renewed, c.doubtful = time.Now(), !asked.IsZero(), asked, asked.IsZero()
 	ctx, cancel := context.WithCancel(context.Background())
 	c.cancel, c.kept = cancel, make(chan struct{})
 	go c.keep(ctx)
 }
 
-// keep renews the claim until it is released. A release that Redis did not hear of is repeated for as long as somebody would wait for it.
+// keep renews the claim until it is released. A release that Redis did not hear of is repeated, since what it was asked before may be done late, and hold up
+// whoever comes next: a Redis that hung goes on with what it was sent before it hung.
 func (c *claim) keep(ctx context.Context) {
 	defer close(c.kept)
 	tick := time.NewTicker(renewEvery)
@@ -61,12 +67,15 @@ func (c *claim) keep(ctx context.Context) {
 			c.renew(ctx)
 		}
 	}
-	for wait := releaseBudget; wait < staleAfter; wait *= 2 {
-		if c.release(askBudget) {
-			return
-		}
+	wait := releaseBudget
+	for end := time.Now().Add(releaseFor); !c.release(askBudget) && time.Now().Before(end); wait = min(2*wait, releaseEvery) {
 		tick.Reset(wait)
 		<-tick.C
+	}
+	if c.doubtful {
+		tick.Reset(askBudget)
+		<-tick.C
+		c.releaseLate()
 	}
 }
 
@@ -78,14 +87,14 @@ func (c *claim) renew(ctx context.Context) bool {
 		defer c.mu.Unlock()
 		return !c.gone
 	}
-	point, mine := []byte(nil), c.mine
-	if c.untold {
+	point, mine, still := []byte(nil), c.mine, c.isStill()
+	if c.untold && !still {
 		point, c.untold = c.point, false
 	}
 	c.mu.Unlock()
 
 	asked := time.Now()
-	answer, err := c.provider.run(ctx, renewScript, c.at, askBudget, c.name, c.provider.life(c.at), flag(mine), string(point))
+	answer, err := c.provider.run(ctx, renewScript, c.at, askBudget, c.name, c.provider.life(c.at), flag(mine), string(point), flag(still))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	status := text(answer, 0)
@@ -129,6 +138,7 @@ func (c *claim) Held(ctx context.Context) bool {
 	if gone || sure {
 		return !gone
 	}
+	c.moved() // something is about to be done with the upload
 	return c.renew(ctx)
 }
 
@@ -141,8 +151,37 @@ func (c *claim) Reached(up Upload) {
 	c.mu.Lock()
 	c.point, c.untold = sealed, true
 	c.mu.Unlock()
+	c.moved()
 	c.poke()
 }
+
+// Waiting is called for each read of a body. One that ends after a long time asks at once whether the claim still stands.
+func (c *claim) Waiting(now bool) {
+	if now {
+		c.still.Store(c.now())
+		return
+	}
+	wasStill := c.isStill()
+	if c.still.Store(0); wasStill {
+		c.poke()
+	}
+}
+
+// moved notes that a request goes on, though it waits for its client.
+func (c *claim) moved() {
+	if since := c.still.Load(); since != 0 {
+		c.still.CompareAndSwap(since, c.now())
+	}
+}
+
+// isStill says whether the request has waited for its client for so long that it is not worth keeping others from the upload.
+func (c *claim) isStill() bool {
+	since := c.still.Load()
+	return since != 0 && c.now()-since > int64(stillFor)
+}
+
+// now is the time since the claim began in nanoseconds, and not 0.
+func (c *claim) now() int64 { return int64(time.Since(c.begun)) | 1 }
 
 // Release tells Redis of the end before the client hears of it, so that its next request finds the upload free.
 func (c *claim) Release(_ context.Context, up Upload, over bool) {
@@ -171,6 +210,16 @@ func (c *claim) final(up Upload) []byte {
 		return c.seal(c.newest)
 	}
 	return nil
+}
+
+// releaseLate ends a claim that came to stand after its release, and does nothing else.
+func (c *claim) releaseLate() {
+	c.mu.Lock()
+	args := slices.Clone(c.ending.args)
+	c.mu.Unlock()
+	args[2] = flag(true) // else it would end what is free
+	args[3] = ""         // others may have been there meanwhile
+	_, _ = c.provider.run(context.Background(), releaseScript, c.at, askBudget, args...)
 }
 
 // release says whether Redis has heard of the end.

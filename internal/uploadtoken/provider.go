@@ -49,6 +49,10 @@ type Claim interface {
 	// Reached tells of a durable point on the way. It does not block.
 	Reached(up Upload)
 
+	// Waiting says that the request waits for bytes of its client from now on, or, with false, that it does so no longer. A claim whose request has waited for
+	// seconds, with nothing Reached and not Held, may be taken over: its client may be gone for good, or be back with another request. It does not block.
+	Waiting(now bool)
+
 	// Release ends the claim. up is where the upload stands now, the Point if nothing came of the request; over says that it came to its end.
 	Release(ctx context.Context, up Upload, over bool)
 }

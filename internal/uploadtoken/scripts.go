@@ -12,6 +12,7 @@ const (
 	staleAfter = 2 * time.Second        // without a renewal a claim is that of a request that died
 	sureFor    = time.Second            // after a renewal the claim is not asked about: nobody can have taken it over
 	watchEvery = 100 * time.Millisecond // while it is seen whether the other one is alive
+	stillFor   = 5 * time.Second        // a request that has waited so long for its client renews its claim no more
 	closedFor  = time.Hour              // an upload that was closed is remembered so long
 )
 
@@ -21,18 +22,30 @@ const (
 	releaseBudget = 50 * time.Millisecond
 )
 
+// How a release that Redis did not hear of is repeated.
+const (
+	releaseEvery = 400 * time.Millisecond // at least
+	releaseFor   = 10 * time.Second
+)
+
 // What scripts answer.
 const (
 	isTaken     = "taken"     // by us
 	isBusy      = "busy"      // another's
 	isAnew      = "anew"      // ours, and the record was gone
+	isStill     = "still"     // nobody else's, and not renewed
 	isCancelled = "cancelled" // as in the field end
 	isClosed    = "closed"    // as in the field end
 )
 
 // Each script touches one key, so they work on a Redis Cluster. One that runs late, after its caller gave up, finds that its claim is not the one that
 // stands, or does what the next renewal would do. ARGV[1] is the name of a claim where there is one, ARGV[2] how long the record lives, in milliseconds.
-const readClock = `local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] / 1000) `
+//
+// By its first line, which Redis knows since 7.0, a script is refused where it may not write, even if it only reads: a master that became a replica would go
+// on answering on connections that are open.
+const head = "#!lua\n"
+
+const readClock = head + `local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] / 1000) `
 
 // lookScript gives end, whether the claim is one that nobody renews, and point. ARGV[1] is when a claim is stale, in milliseconds.
 var lookScript = redis.NewScript(readClock + `
@@ -52,11 +65,12 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return {'taken', r[4] or '', other and 1 or 0, ''}`)
 
 // renewScript renews a claim, with a newer point in ARGV[4] unless that is empty. A record that Redis lost is made anew. A claim that was never given, as
-// ARGV[3] says, is taken if nobody has it.
+// ARGV[3] says, is taken if nobody has it. With 1 in ARGV[5] nothing is renewed or taken.
 var renewScript = redis.NewScript(readClock + `
 local r = redis.call('HMGET', KEYS[1], 'end', 'claim')
 if r[1] == 'cancelled' then return r[1] end
 if r[2] and r[2] ~= ARGV[1] and (r[2] ~= '' or r[1] or ARGV[3] == '1') then return 'busy' end
+if ARGV[5] == '1' then return 'still' end
 redis.call('HSET', KEYS[1], 'claim', ARGV[1], 'beat', now)
 if ARGV[4] ~= '' then redis.call('HSET', KEYS[1], 'point', ARGV[4]) end
 if r[2] then return 'taken' end
@@ -65,7 +79,7 @@ return 'anew'`)
 
 // releaseScript ends a claim with the point in ARGV[4], or with none, or with the whole upload if ARGV[5] is 1. If the claim was never given, as ARGV[3] says,
 // and others were there meanwhile, nobody knows which point is the newest.
-var releaseScript = redis.NewScript(`
+var releaseScript = redis.NewScript(head + `
 local r = redis.call('HMGET', KEYS[1], 'end', 'claim')
 if r[1] == 'cancelled' then return r[1] end
 if r[2] and r[2] ~= ARGV[1] and (r[2] ~= '' or r[1] or ARGV[3] == '1') then return 'busy' end
@@ -80,7 +94,7 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 'taken'`)
 
 // cancelScript ends an upload, unless it was closed. ARGV[1] is empty.
-var cancelScript = redis.NewScript(`
+var cancelScript = redis.NewScript(head + `
 if redis.call('HGET', KEYS[1], 'end') == 'closed' then return 'closed' end
 redis.call('HSET', KEYS[1], 'end', 'cancelled', 'claim', '')
 redis.call('HDEL', KEYS[1], 'point')

@@ -22,4 +22,5 @@ func (u unclaimed) Newest() Upload                        { return u.up }
 func (u unclaimed) Lost() <-chan struct{}                 { return nil }
 func (u unclaimed) Held(context.Context) bool             { return true }
 func (u unclaimed) Reached(Upload)                        {}
+func (u unclaimed) Waiting(bool)                          {}
 func (u unclaimed) Release(context.Context, Upload, bool) {}

@@ -11,10 +11,10 @@ for program in flock make go; do command -v "$program" >/dev/null || no "$progra
 if has_rig; then
   docker info >/dev/null 2>&1 && exit
   ((EUID == 0)) || no "no Docker engine answers, and only root can start one."
-  [[ -w /proc/sys/net/ipv4/ip_forward ]] && unshare --mount --net true 2>/dev/null || no "no Docker engine answers, and none can be started in here."
+  if [[ ! -w /proc/sys/net/ipv4/ip_forward ]] || ! unshare --mount --net true 2>/dev/null; then no "no Docker engine answers, and none can be started in here."; fi
   exit 0
 fi
-for program in docker podman crane jq curl; do command -v "$program" >/dev/null || no "$program is not installed."; done
+for program in docker podman jq curl; do command -v "$program" >/dev/null || no "$program is not installed."; done
 docker compose version >/dev/null 2>&1 || no "docker has no compose plugin."
 docker info >/dev/null 2>&1 || no "no Docker engine answers."
-timeout 60 docker pull -q busybox:1.37 >/dev/null 2>&1 || no "no image can be pulled."
+timeout 60 docker manifest inspect busybox:1.37 >/dev/null 2>&1 || no "no image can be pulled."

@@ -19,8 +19,14 @@ compose() {
 pulled() { sed -n 's/^ *image: \(&[a-z]* \)\{0,1\}\([a-z].*\)$/\2/p' "$root/deploy/docker-compose.yml" | grep -vE '^(prom|grafana)/' | sort -u; }
 
 get_images() {
-  # shellcheck disable=SC2046 # the names have no spaces
-  if has_rig; then stand_ins $(pulled); else compose pull -q --ignore-buildable; fi
+  local images
+  mapfile -t images < <(pulled)
+  if has_rig; then
+    stand_ins "${images[@]}"
+  else
+    going "${images[@]}"
+    compose pull -q --ignore-buildable
+  fi
 }
 
 build_image() {
@@ -38,10 +44,32 @@ nothing_left_over() {
 }
 
 volumes() { docker volume ls -q | sort; }
-up() { compose up -d --no-build --wait --wait-timeout 180; }
+up() { compose up -d --wait --wait-timeout 180; }
 down() { compose --profile '*' down "$@"; }
 take_down() { down -v --remove-orphans && nothing_left_over; }
 remove_image() { if docker image inspect "$REGISTRYD_IMAGE" >/dev/null 2>&1; then docker rmi -f "$REGISTRYD_IMAGE"; fi; }
+
+# alone: the image without a cluster keeps its data in a volume, as a user that is not root on a file system that is read-only
+alone() {
+  local image
+  docker run -d --name "$project-alone" --read-only --cap-drop ALL -p 127.0.0.1::5000 -v "$project-alone:/var/lib/registryd" "$REGISTRYD_IMAGE"
+  poll 60 is_well "$project-alone"
+  rootfs "$WORK/alone.tar" alone
+  image=$(docker port "$project-alone" 5000 | head -n 1)/alone:v1
+  crane append --insecure --oci-empty-base -f "$WORK/alone.tar" -t "$image"
+  docker restart "$project-alone"
+  poll 60 is_well "$project-alone"
+  image=$(docker port "$project-alone" 5000 | head -n 1)/alone:v1
+  crane validate --insecure --remote "$image"
+  remove_alone
+}
+
+remove_alone() {
+  docker rm -f "$project-alone"
+  docker volume rm -f "$project-alone"
+}
+
+is_well() { [[ $(docker inspect --format '{{.State.Health.Status}}' "$1") == healthy ]]; }
 
 all_nodes_ready() {
   local node
@@ -49,7 +77,7 @@ all_nodes_ready() {
   compose exec -T registryd-1 registryd cluster status
 }
 
-is_healthy() { [[ $(docker inspect --format '{{.State.Health.Status}}' "$(compose ps -q "$1")") == healthy ]]; }
+is_healthy() { is_well "$(compose ps -q "$1")"; }
 
 # lose_node NAME: killed under load while a large layer is on its way, and back
 lose_node() {
@@ -95,12 +123,14 @@ use_engine
 step "Docker engine" engine_answers
 at_end remove_images
 step "images" get_images
-at_end remove_image
-step "make image" build_image
 volumes >"$WORK/volumes"
+at_end remove_image
 at_end take_down
-step "docker compose up" up
+step "docker compose up, which builds the image" up
 step "three nodes" all_nodes_ready
+step "make image" build_image
+at_end remove_alone
+step "the image alone" alone
 step "docker pushes and pulls" with_docker
 step "podman pushes and pulls" with_podman
 step "crane pushes and pulls, several architectures" with_crane

@@ -77,7 +77,7 @@ poll() {
 
 # same WHAT GOT WANT
 same() {
-  [[ $2 == "$3" ]] && return
+  [[ $2 == "$3" ]] && return 0 # without the 0 it would be, at the end, what the test ended with
   printf '%s: got\n%s\nwant\n%s\n' "$1" "$2" "$3"
   return 1
 }

@@ -10,6 +10,7 @@ crane=github.com/google/go-containerregistry/cmd/crane@v0.22.1
 
 # install_tools: what the test needs, and the rig; minutes, the first time.
 install_tools() {
+  build crane "$crane"
   has_rig || return 0
   local missing=() program
   for program in docker:docker.io dockerd:docker.io podman:podman haproxy:haproxy jq:jq curl:curl redis-server:redis-server iptables:iptables ip:iproute2; do
@@ -18,7 +19,6 @@ install_tools() {
   [[ $(/usr/bin/busybox httpd --help 2>&1) == *Usage* ]] || missing+=(busybox-static)
   if ((${#missing[@]} > 0)); then install_packages "${missing[@]}"; fi
   docker compose version >/dev/null 2>&1 || "$rig/compose-build.sh"
-  build crane "$crane"
   build mc "$mc"
   build minio "$(sed -n 's/.*module: "\(.*minio@.*\)".*/\1/p' "$root/internal/teststore/binary.go")"
 }
@@ -45,13 +45,17 @@ images_of_rig() {
     alpine:{3,latest,3.22} gcr.io/distroless/static{,-debian12}:{latest,nonroot}
 }
 
-# stand_ins NAME...: makes the images that are missing. Those that were not there before go when the test ends.
+# going NAME...: those of the images that are not there yet go when the test ends.
+going() {
+  local name
+  for name; do docker image inspect "$name" >/dev/null 2>&1 || echo "$name" >>"$WORK/images"; done
+}
+
+# stand_ins NAME...: makes the images that are missing.
 stand_ins() {
-  local name before
-  before=$(docker images --format '{{.Repository}}:{{.Tag}}')
-  for name in "$@" golang:1.26-bookworm gcr.io/distroless/static-debian12:nonroot $(images_of_rig); do
-    grep -qxF "$name" <<<"$before" || echo "$name" >>"$WORK/images"
-  done
+  local name made
+  mapfile -t made < <(images_of_rig)
+  going "$@" golang:1.26-bookworm "${made[@]}"
   RIG_BIN=$TOOLS "$rig/mkimages.sh"
   for name in "$@" golang:1.26-bookworm; do
     docker image inspect "$name" >/dev/null 2>&1 || stand_in "$name"

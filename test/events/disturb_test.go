@@ -46,9 +46,9 @@ func nodesDie(c *cluster.Cluster) (all []disturbance) {
 func sinkFails(s *sink) []disturbance {
 	as := func(m mood) func() { return func() { s.is(m) } }
 	return []disturbance{
-		{"the endpoint answers 500", 3 * time.Second, as(fails), as(well), 1500 * time.Millisecond},
-		{"the endpoint hangs", 3 * time.Second, as(hangs), as(well), 1500 * time.Millisecond},
-		{"the endpoint is away", 3 * time.Second, as(away), as(well), 1500 * time.Millisecond},
+		{"the endpoint answers 500", 2500 * time.Millisecond, as(fails), as(well), time.Second},
+		{"the endpoint hangs", 2500 * time.Millisecond, as(hangs), as(well), time.Second},
+		{"the endpoint is away", 2500 * time.Millisecond, as(away), as(well), time.Second},
 	}
 }
 
@@ -84,11 +84,11 @@ func (d *durable) empty() error { return os.RemoveAll(filepath.Join(d.dir, "appe
 func redisFails(d *durable) []disturbance {
 	flush := d.do(func() error { return flushAll(d.t, d.Addr) })
 	return []disturbance{
-		{"Redis is flushed", 0, flush, nil, 2 * time.Second},
-		{"Redis is killed, and keeps its data", 2 * time.Second, d.Stop, d.do(d.Restart), 2 * time.Second},
-		{"Redis hangs", 2 * time.Second, d.do(d.Pause), d.do(d.Resume), 2 * time.Second},
-		{"Redis is killed, and loses its data", 1500 * time.Millisecond, d.Stop, d.do(func() error { return firstError(d.empty(), d.Restart()) }), 3 * time.Second},
-		{"Redis hangs for longer than the relay waits for it", 7 * time.Second, d.do(d.Pause), d.do(d.Resume), 2 * time.Second},
+		{"Redis is flushed", 0, flush, nil, 1500 * time.Millisecond},
+		{"Redis is killed, and keeps its data", 1500 * time.Millisecond, d.Stop, d.do(d.Restart), 1500 * time.Millisecond},
+		{"Redis hangs", 2 * time.Second, d.do(d.Pause), d.do(d.Resume), 1500 * time.Millisecond},
+		{"Redis is killed, and loses its data", 1500 * time.Millisecond, d.Stop, d.do(func() error { return firstError(d.empty(), d.Restart()) }), 2 * time.Second},
+		{"Redis hangs for longer than the relay waits for it", 7 * time.Second, d.do(d.Pause), d.do(d.Resume), 1500 * time.Millisecond},
 	}
 }
 
