@@ -60,6 +60,36 @@ func TestUsers(t *testing.T) {
 	}
 }
 
+// TestUserOfCluster: nor needs a user more of a Cluster than is said there.
+func TestUserOfCluster(t *testing.T) {
+	t.Parallel()
+	nodes, err := teststore.StartRedisCluster()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, node := range nodes {
+		t.Cleanup(node.Stop)
+		user := []any{"ACL", "SETUSER", "registryd", "on", ">secret", "resetchannels", "~*", "-@all", "+hello", "+ping", "+info", "+eval", "+set", "+cluster|slots"}
+		if err := client(t, node.Addr).Do(t.Context(), user...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, logs := open(t, Config{Addrs: []string{nodes[0].Addr, nodes[1].Addr}, Username: "registryd", Password: "secret"})
+	works(t, c, 3*time.Second)
+	eventually(t, "it is trusted", 5*time.Second, c.Trusted)
+	if err := c.Health(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for _, node := range nodes {
+		if refused, err := client(t, node.Addr).Do(t.Context(), "ACL", "LOG").Slice(); err != nil || len(refused) > 0 {
+			t.Errorf("it was refused %v, %v", refused, err)
+		}
+	}
+	if logs.Len() > 0 {
+		t.Errorf("the log is %v", logs.All())
+	}
+}
+
 // TestUnknownServers: where INFO is not permitted, each new connection may be to anybody.
 func TestUnknownServers(t *testing.T) {
 	t.Parallel()

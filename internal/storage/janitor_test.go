@@ -83,6 +83,59 @@ func TestJanitor(t *testing.T) {
 	sound(t, fake)
 }
 
+// What is left of an upload that was closed is no upload under way, and goes in silence. As long as it stays, the janitor does not read it.
+func TestClosedUploadsAreLeftAlone(t *testing.T) {
+	t.Parallel()
+	fake, blob := parts(t), content(1, 17*mib)
+	_, closed := twoPieces(t, repository(fake), blob)
+	_, err := put(t.Context(), repository(fake), closed, digest.FromBytes(blob), blob)
+	must(t, err)
+	_, open := twoPieces(t, repository(fake), blob)
+	for _, c := range []struct {
+		off                      time.Duration
+		reads, uploads, leftover int
+	}{{0, 0, 0, 0}, {11 * time.Hour, 0, 0, 0}, {25 * time.Hour, 3, 1, 1}} { // two last checkpoints and a pointer
+		registry := at(fake, c.off)
+		var pending []storage.PendingUpload
+		must(t, registry.Uploads(t.Context(), func(up storage.PendingUpload) error { pending = append(pending, up); return nil }))
+		for _, up := range pending {
+			if up.Closed != (up.ID == closed.ID) || up.Offset != 17*mib {
+				t.Errorf("after %v the upload %s is %+v", c.off, open.ID, up)
+			}
+		}
+		found, err := registry.Fsck(t.Context(), storage.FsckOptions{})
+		must(t, err)
+		if len(pending) != 2 || found.Uploads != 1 || found.Leftovers != c.leftover {
+			t.Errorf("after %v there are %d uploads, and fsck says %+v", c.off, len(pending), found)
+		}
+		for _, dry := range []bool{true, false} {
+			fake.ResetCounts()
+			done, err := registry.NewJanitor().Run(t.Context(), storage.JanitorOptions{DryRun: dry})
+			must(t, err)
+			if got := fake.Counts()[drivertest.OpOpen]; done.Uploads != c.uploads || got != c.reads {
+				t.Errorf("after %v the janitor read %d records and did %+v", c.off, got, done)
+			}
+		}
+	}
+	if n := checkpoints(fake); n != 0 {
+		t.Errorf("%d checkpoints are left", n)
+	}
+	_, open = twoPieces(t, repository(fake), blob)
+	_, err = put(t.Context(), repository(fake), open, digest.FromBytes(blob), blob)
+	must(t, err)
+	_, _ = twoPieces(t, repository(fake), blob)
+	found, err := at(fake, 25*time.Hour).Fsck(t.Context(), storage.FsckOptions{Prune: true})
+	must(t, err)
+	if n := checkpoints(fake); found.Uploads != 1 || found.Damage != 0 || n != 0 || len(fake.Pending()) != 0 {
+		t.Errorf("fsck --prune says %+v, and leaves %d checkpoints and %q", found, n, fake.Pending())
+	}
+	got, err := readBlob(t.Context(), repository(fake), digest.FromBytes(blob))
+	must(t, err)
+	if !bytes.Equal(got, blob) {
+		t.Error("a blob was harmed")
+	}
+}
+
 // broken is a body whose client goes away at its end.
 type broken struct{ *bytes.Reader }
 

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -274,5 +275,29 @@ func TestTagVersions(t *testing.T) {
 			t.Errorf("read %d gave %+v", i+1, fact)
 		}
 		seen[fact.Version] = true
+	}
+}
+
+// A tombstone is new to its readers for some minutes. After that nothing older than it can be remembered, and it needs no version.
+func TestOldTombstones(t *testing.T) {
+	t.Parallel()
+	fake, v := drivertest.NewFake(t), &versions{map[string][]storage.Fact{}}
+	repo, config := repository(fake), content(1, 10)
+	must(t, pushWhole(t.Context(), repo, config))
+	must(t, pushManifest(t.Context(), repo, image("", config), "deleted", "live"))
+	must(t, repo.DeleteTag(t.Context(), "deleted", nil))
+	for _, c := range []struct {
+		off   time.Duration
+		named bool
+	}{{-10 * time.Minute, true}, {0, true}, {4 * time.Minute, true}, {6 * time.Minute, false}, {time.Hour, false}} {
+		now := func() time.Time { return time.Now().Add(c.off) }
+		later := storage.New(fake, storage.Options{Facts: v, Now: now}).Repository(repoName)
+		for tag, named := range map[reference.Tag]bool{"deleted": c.named, "live": true} {
+			_, err := later.StatManifest(t.Context(), reference.Reference{Tag: tag})
+			read := v.read[storage.DefaultRoot+"/repositories/"+string(repoName)+"/_tags/"+tag.String()]
+			if got := read[len(read)-1]; (got.Version != "") != named || (got.Value != nil) != (tag == "live") {
+				t.Errorf("after %v the tag %s gives %+v, %v", c.off, tag, got, err)
+			}
+		}
 	}
 }

@@ -169,9 +169,52 @@ func TestSuperseded(t *testing.T) {
 type long struct{ drivers.Driver }
 
 func (d long) Append(ctx context.Context, s drivers.Session, fresh string, src drivers.Source, saved func(drivers.Session) error) (drivers.Session, error) {
+	if w, ok := src.(drivers.Watcher); ok {
+		src = longSource{src, w}
+	}
 	s, err := d.Driver.Append(ctx, s, fresh, src, saved)
 	s.State = make([]byte, 1000)
 	return s, err
+}
+
+type longSource struct {
+	drivers.Source
+	drivers.Watcher
+}
+
+func (l longSource) Reached(s drivers.Session) {
+	s.State = make([]byte, 1000)
+	l.Watcher.Reached(s)
+}
+
+// A client is given no point that fits into no token: none is told of before there is a checkpoint, nor is what a PUT has stored that failed.
+func TestPointsFitIntoTokens(t *testing.T) {
+	t.Parallel()
+	fake := parts(t)
+	faulty := drivertest.NewFaulty(fake, drivertest.On(drivertest.OpCommit, "", drivertest.NotApplied))
+	repo, blob := repository(long{faulty}), content(1, 66*mib)
+	var told []storage.Upload
+	body := func(size int) storage.Chunk {
+		chunk := storage.WholeBody(bytes.NewReader(blob[:size]))
+		chunk.Watch = func(up storage.Upload) { told = append(told, up) }
+		return chunk
+	}
+	short, err := repo.Append(t.Context(), begin(t, repo), body(5*mib))
+	must(t, err)
+	_, at, err := repo.Commit(t.Context(), begin(t, repo), digest.FromBytes(blob[:5*mib]), body(5*mib))
+	if storage.CodeOf(err) != storage.Unavailable {
+		t.Errorf("Commit gives %v", err)
+	}
+	_, err = repo.Append(t.Context(), begin(t, repo), body(66*mib))
+	must(t, err)
+	if last := told[len(told)-1]; last.Offset != 66*mib {
+		t.Errorf("the last point told of is at %d", last.Offset)
+	}
+	for _, up := range append(told, short, at) {
+		if n := len(up.State(600)); n > 600 {
+			t.Errorf("the state at %d behind checkpoint %d has %d bytes", up.Offset, up.Seq, n)
+		}
+	}
 }
 
 // A token of a point between two checkpoints whose session it cannot hold is good with what somebody else kept of that point, and does no harm without.

@@ -132,13 +132,13 @@ func (c *claim) poke() {
 
 // Held asks Redis if the last renewal is so long ago that another could have the upload.
 func (c *claim) Held(ctx context.Context) bool {
+	c.moved() // something is about to be done with the upload
 	c.mu.Lock()
 	sure, gone := c.mine && time.Since(c.renewed) < sureFor, c.gone
 	c.mu.Unlock()
 	if gone || sure {
 		return !gone
 	}
-	c.moved() // something is about to be done with the upload
 	return c.renew(ctx)
 }
 

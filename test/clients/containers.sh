@@ -21,6 +21,10 @@ cat >"$HOME/.config/containers/registries.conf" <<END
 [[registry]]
 location = "$REGISTRY"
 insecure = true
+
+[[registry]]
+location = "$OTHER_REGISTRY"
+insecure = true
 END
 
 # vfs is slow, and works everywhere.

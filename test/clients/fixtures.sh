@@ -36,7 +36,8 @@ image() {
   gzip -1 -n <"$3" >"$dir/layer.gz"
   layer=$(blob "$1" application/vnd.oci.image.layer.v1.tar+gzip "$dir/layer.gz")
   jq -nc --arg arch "$2" --arg diff "sha256:$(sha256 <"$3")" \
-    '{architecture: $arch, os: "linux", config: {Cmd: ["/none"]}, rootfs: {type: "layers", diff_ids: [$diff]}}' >"$dir/config"
+    '{architecture: $arch, os: "linux", config: {Cmd: ["/none"]}, rootfs: {type: "layers", diff_ids: [$diff]},
+      history: [{created_by: "fixtures.sh"}]}' >"$dir/config"
   config=$(blob "$1" application/vnd.oci.image.config.v1+json "$dir/config")
   jq -nc --arg type "$manifest_type" --argjson config "$config" --argjson layer "$layer" \
     '{schemaVersion: 2, mediaType: $type, config: $config, layers: [$layer]}' >"$dir/manifest"

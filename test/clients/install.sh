@@ -8,6 +8,7 @@ declare -A clients=(
   [crane]=github.com/google/go-containerregistry/cmd/crane@v0.22.1
   [regctl]=github.com/regclient/regclient/cmd/regctl@v0.11.7
   [helm]=helm.sh/helm/v3/cmd/helm@v3.22.0
+  [cosign]=github.com/sigstore/cosign/v2/cmd/cosign@v2.6.5
 )
 dockerd=github.com/moby/moby/v2/cmd/dockerd@v2.0.0-beta.24
 
@@ -27,7 +28,7 @@ package_of() {
 
 install_packages() {
   local program missing=() packages=()
-  for program in docker dockerd containerd podman buildah skopeo jq curl; do
+  for program in docker dockerd containerd podman buildah skopeo jq curl openssl; do
     have "$program" || missing+=("$program")
   done
   ((${#missing[@]} > 0)) || return 0
@@ -56,7 +57,7 @@ build_engine() {
 build_tools() {
   local name
   if ! have go; then
-    echo "Please install Go, https://go.dev/dl: crane, regctl and helm are built from their sources." >&2
+    echo "Please install Go, https://go.dev/dl: crane, regctl, helm and cosign are built from their sources." >&2
     return 1
   fi
   mkdir -p "$tools/engine"

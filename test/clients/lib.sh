@@ -5,6 +5,7 @@
 #   REGISTRY   host:port of the registry under test, plain HTTP
 #   NAMESPACE  prefix of the repositories of this script, unique to the run
 #   REPO       $REGISTRY/$NAMESPACE
+#   OTHER_REGISTRY, OTHER_REPO   the same by way of another node; the same node where there is one only
 #   FIXTURES   images made by fixtures.sh, shared by all scripts, read only
 #   WORK       a directory of this script, removed by run.sh when it has ended
 #   TOOLS      where install.sh put what it built

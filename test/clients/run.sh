@@ -3,12 +3,13 @@
 #
 # The registry is built from this checkout and started on a free loopback port, unless
 #   REGISTRYD=path       names a binary to start instead
-#   REGISTRY=host:port   names one that runs already (plain HTTP; deleting must be enabled)
+#   REGISTRY=host:port   names one that runs already (plain HTTP; deleting and schema 1 must be enabled);
+#                        OTHER_REGISTRY=host:port is another node of it
 # REGISTRYD_TOOLS is where install.sh put the clients that it built.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-all=(crane regctl skopeo podman buildah docker helm concurrent)
+all=(crane regctl skopeo podman buildah docker helm cosign concurrent)
 script_seconds=1200
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/registryd-clients.XXXXXX")
@@ -43,7 +44,8 @@ cleanup() {
 run_script() {
   local name=$1 status=0
   mkdir "$work/$name"
-  WORK=$work/$name NAMESPACE=$run_id/$name REPO=$REGISTRY/$run_id/$name \
+  export OTHER_REGISTRY=${OTHER_REGISTRY:-$REGISTRY}
+  WORK=$work/$name NAMESPACE=$run_id/$name REPO=$REGISTRY/$run_id/$name OTHER_REPO=$OTHER_REGISTRY/$run_id/$name \
     timeout -k 30 "$script_seconds" bash "$here/$name.sh" &
   script_pid=$!
   wait "$script_pid" || status=$?

@@ -23,7 +23,7 @@ answers_or_died() { answers || ! kill -0 "$server_pid"; }
 # start_server BINARY DATA LOG: sets REGISTRY. A port that was taken in the meantime costs another attempt.
 start_server() {
   local attempt
-  export REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=$2 REGISTRY_HTTP_DEBUG_ADDR=
+  export REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=$2 REGISTRY_HTTP_DEBUG_ADDR= REGISTRY_COMPATIBILITY_SCHEMA1_ENABLED=true
   for attempt in 1 2 3; do
     REGISTRY=127.0.0.1:$(free_port)
     REGISTRY_HTTP_ADDR=$REGISTRY "$1" serve >>"$3" 2>&1 &

@@ -56,6 +56,22 @@ convert() {
   skopeo copy --all "docker://$REPO/converted:list" "dir:$WORK/list"
 }
 
+# schema1 pushes through one node and pulls through another. skopeo signs with a key of its own for each push, so the second push adds a signature.
+schema1() {
+  local push
+  for push in 1 2; do
+    skopeo copy --format v2s1 "$(layout small)" "docker://$REPO/signed:v1"
+    skopeo inspect --raw "docker://$OTHER_REPO/signed:v1" >"$WORK/signed"
+    same "media type" "$(api HEAD signed/manifests/v1 --head | tr -d '\r' | sed -n 's/^content-type: //Ip')" application/vnd.docker.distribution.manifest.v1+prettyjws
+    same schemaVersion "$(jq .schemaVersion "$WORK/signed")" 1
+    same signatures "$(jq '.signatures | length' "$WORK/signed")" "$push"
+  done
+  same "through both nodes" "$(skopeo inspect --raw "docker://$REPO/signed:v1" | sha256)" "$(sha256 <"$WORK/signed")"
+  skopeo copy "docker://$OTHER_REPO/signed:v1" "dir:$WORK/signed.dir"
+  same "the manifest is the same" "$(sha256 <"$WORK/signed.dir/manifest.json")" "$(sha256 <"$WORK/signed")"
+  same "a layer is that of the image" "$(skopeo inspect "docker://$OTHER_REPO/signed:v1" | jq -r '.Layers[]' | grep -c "$(jq -r '.layers[0].digest' <(skopeo inspect --raw "$(layout small)"))")" 1
+}
+
 list_tags() {
   local tag
   for tag in "${TAGS[@]}"; do skopeo copy "$(layout other)" "docker://$REPO/tags:$tag"; done
@@ -102,6 +118,7 @@ step "skopeo push a 300 MB layer" push_big
 step "skopeo pull a 300 MB layer" pull_big big:v1
 step "skopeo push and pull a multi-arch index" push_index
 step "skopeo convert to Docker's schema 2 and list" convert
+step "skopeo push Docker's schema 1, signed, and pull it through another node" schema1
 step "skopeo list-tags, in lexical order" list_tags
 step "skopeo copy between repositories" copy
 step "skopeo sync a repository there and back" sync_repository

@@ -3,6 +3,7 @@
 package consistency_test
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -26,35 +27,60 @@ func (l *latencies) add(kind string, took time.Duration) {
 
 // spread is what is said of many latencies.
 type spread struct {
-	n                 int
-	median, p999, max time.Duration
+	n                      int
+	median, p99, p999, max time.Duration
 }
+
+// everything is the kind of all requests together.
+const everything = "all of them"
 
 // summary sorts them out, when nothing is added any more.
 func (l *latencies) summary() map[string]spread {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := map[string]spread{}
+	all, together := map[string]spread{}, []time.Duration{}
 	for kind, took := range l.of {
-		slices.Sort(took)
-		n := len(took)
-		all[kind] = spread{n, took[n/2], took[n*999/1000], took[n-1]}
+		all[kind] = spreadOf(took)
+		together = append(together, took...)
 	}
+	all[everything] = spreadOf(together)
 	return all
 }
 
-// noSlower fails if a request waited more than allowed longer than the longest of its kind in without, and shows both.
+func spreadOf(took []time.Duration) spread {
+	n := len(took)
+	if n == 0 {
+		return spread{}
+	}
+	slices.Sort(took)
+	return spread{n, took[n/2], took[n*99/100], took[n*999/1000], took[n-1]}
+}
+
+func (s spread) String() string {
+	return fmt.Sprintf("%5d, median %4d ms, 99%% %5d ms, 99.9%% %5d ms, longest %5d ms", s.n, s.median.Milliseconds(), s.p99.Milliseconds(),
+		s.p999.Milliseconds(), s.max.Milliseconds())
+}
+
+// hiccup is how much longer than 99 of 100 the longest one without Redis may have taken, for the comparison with it: a single request that was out of luck,
+// on a machine that has much to do, would excuse all others.
+const hiccup = time.Second
+
+// noSlower fails if a request waited more than allowed longer than the longest of its kind in without, or if one of 1000 requests, whatever they were for,
+// waited more than allowed longer than one of 1000 there. It shows both.
 func (l *latencies) noSlower(t *testing.T, without *latencies, allowed time.Duration) {
 	t.Helper()
 	was, is := without.summary(), l.summary()
 	for _, kind := range slices.Sorted(maps.Keys(is)) {
 		a, b := was[kind], is[kind]
-		t.Logf("%-13s without: %6d, median %4d ms, 99.9%% %5d ms, longest %5d ms   with: %6d, median %4d ms, 99.9%% %5d ms, longest %5d ms", kind,
-			a.n, a.median.Milliseconds(), a.p999.Milliseconds(), a.max.Milliseconds(), b.n, b.median.Milliseconds(), b.p999.Milliseconds(), b.max.Milliseconds())
-		if a.n == 0 {
+		t.Logf("%-13s without: %v   with: %v", kind, a, b)
+		longest := min(a.max, a.p99+hiccup)
+		switch {
+		case a.n == 0:
 			t.Errorf("%s: there is nothing to compare with", kind)
-		} else if b.max > a.max+allowed {
-			t.Errorf("%s: one took %v, more than %v longer than the longest without Redis, %v", kind, b.max, allowed, a.max)
+		case b.max > longest+allowed:
+			t.Errorf("%s: one took %v, more than %v longer than the longest without Redis, %v, of which %v counts", kind, b.max, allowed, a.max, longest)
+		case kind == everything && b.p999 > a.p999+allowed:
+			t.Errorf("one of 1000 took %v, more than %v longer than without Redis, %v", b.p999, allowed, a.p999)
 		}
 	}
 }

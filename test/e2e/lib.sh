@@ -4,13 +4,14 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 TOOLS=${REGISTRYD_TOOLS:-$HOME/.cache/registryd-tools} # where what is built for tests is kept
 PATH=$TOOLS:$PATH
-WORK=$(mktemp -d "${TMPDIR:-/tmp}/registryd-e2e.XXXXXX")
-export PATH TOOLS WORK
 
 # One end-to-end test at a time: they share the machine's network.
 mkdir -p "$TOOLS"
 exec 9>"$TOOLS/e2e.lock"
 flock -w 1800 9 || { echo "FAIL another end-to-end test has been running for half an hour"; exit 1; }
+
+WORK=$(mktemp -d "${TMPDIR:-/tmp}/registryd-e2e.XXXXXX")
+export PATH TOOLS WORK
 
 undo=()
 

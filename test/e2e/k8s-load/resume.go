@@ -68,7 +68,7 @@ type slowUpload struct {
 }
 
 func (u *slowUpload) run(ctx context.Context) error {
-	a, err := u.send(ctx, 202, "POST", "/v2/"+u.repository+"/blobs/uploads/", nil)
+	a, err := u.again(ctx, "POST", func() string { return "/v2/" + u.repository + "/blobs/uploads/" }, 202)
 	if err != nil {
 		return err
 	}
