@@ -99,6 +99,15 @@ func background(ctx context.Context, run func(context.Context)) (stop func()) {
 	return func() { cancel(); <-done }
 }
 
+// maxNote is how long the events of one push may be with all that its manifest refers to, in bytes. Longer ones go out without that: an index may name
+// thousands of manifests, for each of 64 tags, and is to be pushed all the same.
+const maxNote = 256 << 10
+
+// brief is what an event tells of content that a manifest refers to: what it is, not what has been written about it, which may be as long as the manifest.
+func brief(d events.Descriptor) events.Descriptor {
+	return events.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size, Platform: d.Platform, ArtifactType: d.ArtifactType}
+}
+
 // notifier makes events of what clients do.
 type notifier struct {
 	events     *events.Events
@@ -116,6 +125,12 @@ func (n *notifier) Note(of ...api.Happening) []byte {
 		all[i] = n.event(what)
 	}
 	note, err := events.Note(all...)
+	if err == nil && len(note) > maxNote {
+		for i := range all {
+			all[i].Target.References = nil
+		}
+		note, err = events.Note(all...)
+	}
 	if err != nil {
 		n.log.Error("nobody will be told of a push or deletion, because its event cannot be written; report this as a bug", zap.Error(err))
 	}
@@ -138,10 +153,16 @@ func (n *notifier) event(h api.Happening) events.Event {
 	}
 	target := events.Target{
 		Repository: h.Repository, Tag: h.Tag, MediaType: h.MediaType, Digest: h.Digest, Size: h.Size,
-		ArtifactType: h.Content.ArtifactType, Subject: h.Content.Subject,
+		ArtifactType: h.Content.ArtifactType,
+	}
+	if h.Content.Subject != nil {
+		subject := brief(*h.Content.Subject)
+		target.Subject = &subject
 	}
 	if n.references {
-		target.References = h.Content.References
+		for _, ref := range h.Content.References {
+			target.References = append(target.References, brief(ref))
+		}
 	}
 	switch h.Action {
 	case api.ActionDelete:

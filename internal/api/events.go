@@ -74,11 +74,16 @@ func (deaf) Happened(Happening)       {}
 func (h *handler) happening(r *http.Request, action Action, kind Kind, repository *storage.Repository) Happening {
 	return Happening{
 		Caller: Caller{
-			Registry: h.reached(r), Request: exchangeOf(r.Context()).id, Addr: r.RemoteAddr, Host: r.Host, Method: r.Method, UserAgent: r.UserAgent(),
+			Registry: cut(h.reached(r)), Request: exchangeOf(r.Context()).id, Addr: r.RemoteAddr, Host: cut(r.Host), Method: r.Method, UserAgent: cut(r.UserAgent()),
 		},
 		Action: action, Kind: kind, Repository: repository.Name(),
 	}
 }
+
+// maxTold is how much of what a client says of itself is told on, in bytes: a header may be as long as all headers together.
+const maxTold = 512
+
+func cut(s string) string { return s[:min(len(s), maxTold)] }
 
 // blobHappened tells of a blob.
 func (h *handler) blobHappened(r *http.Request, action Action, repository *storage.Repository, blob storage.Descriptor) {

@@ -3,12 +3,13 @@ package config
 import (
 	"net/url"
 	"strconv"
+	"strings"
 )
 
 // URL is one that may hold a password or a token. It is printed without: only [URL.Reveal] gives all of it.
 type URL string
 
-// String masks the user and what stands behind a question mark, and all of what is no URL.
+// String masks the user, the path and what stands behind a question mark, and all of what is no URL: many services have their token in the path.
 func (u URL) String() string {
 	if u == "" {
 		return ""
@@ -21,9 +22,12 @@ func (u URL) String() string {
 	if parsed.User != nil {
 		shown += mask + "@"
 	}
-	shown += parsed.Host + parsed.EscapedPath()
-	if parsed.RawQuery != "" {
-		shown += "?" + mask
+	shown += parsed.Host
+	switch {
+	case parsed.RawQuery != "" || strings.Trim(parsed.Path, "/") != "":
+		shown += "/" + mask
+	case parsed.Path != "":
+		shown += "/"
 	}
 	return shown
 }

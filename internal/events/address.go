@@ -26,7 +26,8 @@ var closedRanges = prefixes(
 	"0.0.0.0/8", "::/128", // unspecified: the node itself, on Linux
 	"169.254.0.0/16", "fe80::/10", // link-local, with most metadata services
 	"100.100.100.200/32", "168.63.129.16/32", "192.0.0.0/24", // metadata of Alibaba; of Azure; of Oracle, and other IETF assignments
-	"fd00:ec2::254/128", "fd20:ce::254/128", "fd00:42::42/128", // metadata of AWS, Google, Scaleway
+	"fd00:ec2::/32", "fd00:c1::/32", "fd20:ce::254/128", "fd00:42::42/128", // metadata of AWS (and its pods' credentials), Oracle, Google, Scaleway
+	"2001::/32",               // Teredo: it leads to an address of IPv4 that is written down in a scrambled form
 	"224.0.0.0/4", "ff00::/8", // multicast
 	"240.0.0.0/4", // reserved, and the broadcast address
 )
@@ -36,10 +37,16 @@ var embeddings = []struct {
 	prefix netip.Prefix
 	at     int
 }{
-	{netip.MustParsePrefix("64:ff9b::/96"), 12},   // NAT64, RFC 6052
-	{netip.MustParsePrefix("64:ff9b:1::/48"), 12}, // as it is mostly used
-	{netip.MustParsePrefix("::/96"), 12},          // IPv4-compatible, long deprecated
-	{netip.MustParsePrefix("2002::/16"), 2},       // 6to4, RFC 3056
+	{netip.MustParsePrefix("64:ff9b::/96"), 12},    // NAT64, RFC 6052
+	{netip.MustParsePrefix("64:ff9b:1::/48"), 12},  // as it is mostly used
+	{netip.MustParsePrefix("::/96"), 12},           // IPv4-compatible, long deprecated
+	{netip.MustParsePrefix("::ffff:0:0:0/96"), 12}, // IPv4-translated, RFC 2765
+	{netip.MustParsePrefix("2002::/16"), 2},        // 6to4, RFC 3056
+}
+
+// isatap says whether an address ends in one of IPv4 in the way of RFC 5214, whatever its prefix.
+func isatap(b [16]byte) bool {
+	return (b[8] == 0 || b[8] == 2) && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe
 }
 
 func prefixes(list ...string) []netip.Prefix {
@@ -63,9 +70,9 @@ func checkAddress(addr netip.Addr, allowPrivate bool) error {
 	if addr.IsLoopback() { // ::1 looks IPv4-compatible
 		return nil
 	}
+	b := addr.As16()
 	for _, e := range embeddings {
-		if e.prefix.Contains(addr) {
-			b := addr.As16()
+		if e.prefix.Contains(addr) || addr.Is6() && e.at == 12 && isatap(b) {
 			if err := checkAddress(netip.AddrFrom4([4]byte(b[e.at:e.at+4])), allowPrivate); err != nil {
 				return fmt.Errorf("%s leads to another address: %w", addr, err)
 			}
