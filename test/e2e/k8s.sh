@@ -18,7 +18,9 @@ step "the test's own client is built" go build -C "$root" -o "$WORK/k8s-load" ./
 start_engine
 step "a Docker engine answers" engine_up
 step "images are made" make_images
-at_end echo "$(cat /proc/sys/net/ipv4/ip_forward)" '>/proc/sys/net/ipv4/ip_forward'
+forwarded=$(cat /proc/sys/net/ipv4/ip_forward)
+restore_forwarding() { echo "$forwarded" >/proc/sys/net/ipv4/ip_forward; }
+at_end restore_forwarding
 at_end stop_kubernetes
 step "Kubernetes is up" start_kubernetes
 
