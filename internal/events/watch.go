@@ -31,6 +31,7 @@ type watch struct {
 // sighting is what was seen of an entry, by this process's own clock.
 type sighting struct {
 	first time.Time // when it was first looked at
+	next  time.Time // when it is to be looked at again
 	walk  int       // the last in which it was there
 }
 
@@ -41,27 +42,56 @@ func newWatch(registry Registry, t *times) *watch {
 	return &watch{registry: registry, times: t, known: map[string]*sighting{}, said: map[string]bool{}}
 }
 
-// look rules on an entry.
+// look rules on an entry, unless it is too early to look again.
 func (w *watch) look(ctx context.Context, id string) (*storage.Entry, ruling, error) {
+	watched, due := w.watched(id)
+	if !due {
+		return nil, leave, nil
+	}
 	entry, err := w.registry.Entry(ctx, id)
-	if err != nil || entry == nil {
-		return nil, leave, err
+	if entry == nil && err == nil {
+		return nil, leave, nil // it is gone
 	}
-	outcome, err := w.registry.Outcome(ctx, entry)
-	if err != nil {
-		return nil, leave, err
+	outcome := storage.Pending
+	if err == nil {
+		outcome, err = w.registry.Outcome(storage.Watched(ctx, watched), entry)
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if outcome == storage.Visible {
-		delete(w.known, id)
+	switch {
+	case err == nil && outcome == storage.Visible:
 		return entry, send, nil
-	}
-	if s := w.sighting(id); s != nil && outcome == storage.Lapsed && time.Since(s.first) > storage.PushTime {
-		delete(w.known, id)
+	case err == nil && outcome == storage.Lapsed && watched > storage.PushTime:
+		w.forget(id)
 		return entry, settle, nil
 	}
-	return entry, leave, nil
+	w.later(id, min(watched, time.Minute)) // the longer nothing came of it, the less is to be expected
+	return entry, leave, err
+}
+
+// watched says for how long an entry was watched, and whether it is time to look at it again.
+func (w *watch) watched(id string) (time.Duration, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.known[id]
+	if s == nil {
+		return 0, true
+	}
+	s.walk = w.walk
+	return time.Since(s.first), !time.Now().Before(s.next)
+}
+
+// later has an entry watched, and not be looked at for a while. There may be no room for it.
+func (w *watch) later(id string, after time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s := w.sighting(id); s != nil {
+		s.next = time.Now().Add(after)
+	}
+}
+
+func (w *watch) forget(id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.known, id)
 }
 
 // once says yes the first time that it is asked about an entry, as far as is remembered.

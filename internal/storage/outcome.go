@@ -23,6 +23,19 @@ const (
 	entryLapse = 10 * time.Minute
 )
 
+type watchedKey struct{}
+
+// Watched tells Outcome for how long the caller has watched an entry, by its own clock alone. What may have been done is then called visible only after more
+// than PushTime, since by its age a push may seem to be over that is under way. Of whoever does not say, Outcome believes that it was long enough.
+func Watched(ctx context.Context, since time.Duration) context.Context {
+	return context.WithValue(ctx, watchedKey{}, since)
+}
+
+func watchedLong(ctx context.Context) bool {
+	since, said := ctx.Value(watchedKey{}).(time.Duration)
+	return !said || since > PushTime
+}
+
 // factLife is longer than Facts remember anything.
 const factLife = 10 * time.Second
 
@@ -36,14 +49,15 @@ const (
 )
 
 // Outcome looks at what an entry was to change. What was acknowledged never lapses, and a push is not called visible while it may be under way: what it did
-// bears the id of its entry. Where that was overwritten since, age has to tell. Whatever is called visible, no node remembers otherwise.
+// bears the id of its entry. Where that was overwritten since, age has to tell, and the time for which it was Watched. Whatever is called visible, no node
+// remembers otherwise.
 func (r *Registry) Outcome(ctx context.Context, e *Entry) (Outcome, error) {
 	seen, err := r.see(ctx, e)
 	age := r.opts.Now().Sub(e.Time())
 	switch {
 	case err != nil:
 		return Pending, err
-	case seen == sightDone, seen == sightUnsure && age > entryOver:
+	case seen == sightDone, seen == sightUnsure && age > entryOver && watchedLong(ctx):
 		return Visible, nil
 	case seen == sightNone && age > entryLapse:
 		return Lapsed, nil
