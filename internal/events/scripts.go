@@ -175,12 +175,17 @@ end
 if idle ~= '0' and redis.call('GET', P .. 'lease:' .. e) == me then redis.call('DEL', P .. 'lease:' .. e) end
 return 1`)
 
-	// checkScript (entries): of each 'done', 'unknown', 'queued', or 'lost' and the endpoints whose message is not in the stream. A message that is in the
-	// stream and that nobody would ever take is due at once. An endpoint that no node has had for ARGV[1] seconds has no say;
-	// for one that nobody has spoken of that time begins now.
+	// musterScript: each endpoint that nodes spoke of, and when.
+	musterScript = script(`return redis.call('ZRANGE', P .. 'endpoints', 0, -1, 'WITHSCORES')`)
+
+	// checkScript (twice the number of endpoints that are gone; each with what musterScript said of it; entries): of each entry 'done', 'unknown', 'queued', or
+	// 'lost' and the endpoints whose message is not in the stream; then those that have yet to take it and are gone. A message that is in the stream and
+	// that nobody would ever take is due at once. An endpoint that nobody has spoken of is spoken of, so that it can be gone one day.
 	checkScript = script(`
 local now, gone, last, met = clock(), {}, {}, {}
-for _, e in ipairs(redis.call('ZRANGEBYSCORE', P .. 'endpoints', '-inf', now / 1000 - ARGV[1])) do gone[e] = true end
+for i = 2, ARGV[1] + 1, 2 do
+  if redis.call('ZSCORE', P .. 'endpoints', ARGV[i]) == ARGV[i + 1] then gone[ARGV[i]] = true end
+end
 local function split(sid)
   local a, b = string.match(sid, '(%d+)-(%d+)')
   return tonumber(a), tonumber(b)
@@ -208,15 +213,15 @@ local function look(e, id, sid)
   return true
 end
 local all = {}
-for i = 2, #ARGV do
-  local id, state, lost = ARGV[i], 'unknown', ''
+for i = ARGV[1] + 2, #ARGV do
+  local id, state, lost, left = ARGV[i], 'unknown', '', ''
   if redis.call('EXISTS', P .. 'done:' .. id) == 1 then state = 'done' end
   local fields = redis.call('HGETALL', P .. 'event:' .. id)
   for j = 1, #fields, 2 do
     local e, sid = fields[j], fields[j + 1]
     if gone[e] then
-      forget(e, id, sid)
-      if taken(e, id) == 1 then state = 'done' end
+      left = left .. ' ' .. e
+      if state == 'unknown' then state = 'queued' end
     elseif look(e, id, sid) then
       if not met[e] then redis.call('ZADD', P .. 'endpoints', 'NX', math.floor(now / 1000), e) end
       met[e], state = true, 'queued'
@@ -226,25 +231,31 @@ for i = 2, #ARGV do
   end
   if lost ~= '' then state = 'lost' .. lost end
   all[#all + 1] = state
+  all[#all + 1] = left
 end
 return all`)
 
-	// sweepScript (seconds, milliseconds): removes consumers that have nothing and were not heard of for so many milliseconds, and what is kept for endpoints
-	// that no node has had for so many seconds. That they are gone is remembered for a day, in which the journal is walked many times.
+	// sweepScript (milliseconds; each endpoint that is gone with what musterScript said of it): removes consumers that have nothing and were not heard of for
+	// so many milliseconds, and what is kept for endpoints that are gone. That they are is remembered for a day, in which the journal is walked many times.
 	sweepScript = script(`
-local now = math.floor(clock() / 1000)
-for _, e in ipairs(redis.call('ZRANGEBYSCORE', P .. 'endpoints', now - ARGV[1] + 1, '+inf')) do
-  local consumers = redis.pcall('XINFO', 'CONSUMERS', P .. 'q:' .. e, 'registryd')
+local gone = {}
+for i = 2, #ARGV, 2 do
+  if redis.call('ZSCORE', P .. 'endpoints', ARGV[i]) == ARGV[i + 1] then
+    gone[ARGV[i]] = true
+    for _, kind in ipairs({'q:', 'later:', 'tries:', 'open:', 'lease:', 'best:'}) do redis.call('UNLINK', P .. kind .. ARGV[i]) end
+  end
+end
+for _, e in ipairs(redis.call('ZRANGE', P .. 'endpoints', 0, -1)) do
+  local consumers = gone[e] and {} or redis.pcall('XINFO', 'CONSUMERS', P .. 'q:' .. e, 'registryd')
   for _, c in ipairs(consumers.err and {} or consumers) do
     local is = {}
     for i = 1, #c, 2 do is[c[i]] = c[i + 1] end
-    if is.pending == 0 and is.idle > tonumber(ARGV[2]) then redis.call('XGROUP', 'DELCONSUMER', P .. 'q:' .. e, 'registryd', is.name) end
+    if is.pending == 0 and is.idle > tonumber(ARGV[1]) then redis.call('XGROUP', 'DELCONSUMER', P .. 'q:' .. e, 'registryd', is.name) end
   end
 end
-for _, e in ipairs(redis.call('ZRANGEBYSCORE', P .. 'endpoints', '-inf', now - ARGV[1])) do
-  for _, kind in ipairs({'q:', 'later:', 'tries:', 'open:', 'lease:', 'best:'}) do redis.call('UNLINK', P .. kind .. e) end
+for e in pairs(gone) do
+  if redis.call('ZSCORE', P .. 'endpoints', e) + 86400 < clock() / 1000 then redis.call('ZREM', P .. 'endpoints', e) end
 end
-redis.call('ZREMRANGEBYSCORE', P .. 'endpoints', '-inf', now - 86400)
 return 1`)
 
 	// censusScript (announce, endpoints): says, if announce is 1, that a node has these endpoints; and gives of each how many entries wait, the first of
