@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"net"
 	"net/netip"
 	"os"
@@ -12,27 +14,31 @@ import (
 
 	"github.com/registryd/registryd/internal/api"
 	"github.com/registryd/registryd/internal/cluster"
+	"github.com/registryd/registryd/internal/config"
 	"github.com/registryd/registryd/internal/redisconn"
 	"github.com/registryd/registryd/internal/storage"
 )
 
 // redisNamespace is what everything in Redis begins with that belongs to a registry: several may share one Redis. It is empty while the registry's id is
 // not known.
-func redisNamespace(registry *storage.Registry) string {
+//
+// The id of a store alone will not do, since a copy of its bucket has the same: the place is part of it.
+func redisNamespace(registry *storage.Registry, c config.Config) string {
 	if id := registry.ID(); id != "" {
-		return "registryd:" + id
+		place := sha256.Sum256([]byte(dataPlace(c)))
+		return "registryd:" + id + "-" + hex.EncodeToString(place[:4])
 	}
 	return ""
 }
 
 // clusterView is how this process sees the cluster. conn is nil where no Redis is configured.
-func clusterView(registry *storage.Registry, ping func(context.Context) error, conn *redisconn.Conn) cluster.View {
+func clusterView(registry *storage.Registry, ping func(context.Context) error, conn *redisconn.Conn, namespace string) cluster.View {
 	v := cluster.View{Board: cluster.NewStoreBoard(registry), Store: ping}
 	if conn == nil {
 		return v
 	}
 	v.Redis = conn.Health
-	if namespace := redisNamespace(registry); namespace != "" {
+	if namespace != "" {
 		v.Board = &cluster.Either{First: cluster.NewRedisBoard(conn, namespace), Second: v.Board}
 	}
 	return v

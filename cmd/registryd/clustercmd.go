@@ -89,8 +89,9 @@ func lookAtCluster(ctx context.Context, c config.Config) (_ cluster.Status, err 
 	opts.ReadOnly = true
 	registry := storage.New(store, opts)
 	unprepared := prepareToLook(ctx, store, registry)
-	view := clusterView(registry, store.Ping, conn)
-	view.Sources = queueSources(newEvents(registry, conn, "", endpoints, nil, nil))
+	namespace := redisNamespace(registry, c)
+	view := clusterView(registry, store.Ping, conn, namespace)
+	view.Sources = queueSources(newEvents(registry, conn, namespace, "", endpoints, nil, nil))
 	if unprepared != nil {
 		view.Board, view.Sources, view.Store = nil, nil, func(context.Context) error { return unprepared }
 	}

@@ -35,7 +35,7 @@ func TestClusterStatusWithRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	view := clusterView(registry, store.Ping, conn)
+	view := clusterView(registry, store.Ping, conn, redisNamespace(registry, c))
 	me := cluster.Node{Instance: "some-node", Version: "v1.2.3", Started: time.Now()}
 	stop := startAnnouncing(t.Context(), view, me, func() int { return 42 }, true, zap.NewNop())
 	t.Cleanup(stop)

@@ -65,7 +65,7 @@ func (a *app) withEvents(cmd *cobra.Command, readOnly bool, do func(context.Cont
 	if err := prepareToLook(ctx, store, registry); err != nil {
 		return fmt.Errorf("the store is away: %w; see that it runs, and that the configuration names it", err)
 	}
-	return do(ctx, &desk{registry, newEvents(registry, conn, "", endpoints, nil, nil), endpoints})
+	return do(ctx, &desk{registry, newEvents(registry, conn, redisNamespace(registry, c.Config), "", endpoints, nil, nil), endpoints})
 }
 
 // endpoint finds one by its name; nil where the configuration has none, or has it disabled.

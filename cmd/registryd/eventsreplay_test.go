@@ -26,7 +26,7 @@ func replayOn(t *testing.T, d drivers.Driver, ordered bool) error {
 	endpoints := []*events.Endpoint{endpoint}
 	r := &replayer{
 		app:  &app{stdout: io.Discard, stderr: io.Discard},
-		desk: &desk{registry, newEvents(registry, nil, "", endpoints, nil, nil), endpoints}, filter: &eventFilter{},
+		desk: &desk{registry, newEvents(registry, nil, "", "", endpoints, nil, nil), endpoints}, filter: &eventFilter{},
 	}
 	return r.run(t.Context())
 }

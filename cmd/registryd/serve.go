@@ -83,8 +83,8 @@ func (a *app) serve(ctx context.Context, c config.Loaded) (err error) {
 
 	n := &servingNode{Loaded: c, shared: shared, driver: driver, me: thisNode(instance, b.version, main, debug), reg: reg, log: log}
 	n.uploads = &uploadCounter{Observer: observer{metrics.NewHTTP(reg)}}
-	n.view = clusterView(shared.registry, driver.Ping, shared.redis)
-	n.deliver = newEvents(shared.registry, shared.redis, instance, endpoints, reg, log)
+	n.view = clusterView(shared.registry, driver.Ping, shared.redis, shared.namespace)
+	n.deliver = newEvents(shared.registry, shared.redis, shared.namespace, instance, endpoints, reg, log)
 	n.view.Sources = queueSources(n.deliver)
 	srv := n.server(tlsConfig)
 	sayReady(log, c, main, debug, b)

@@ -20,6 +20,8 @@ type shared struct {
 	registry *storage.Registry
 	tokens   uploadtoken.Provider
 	redis    *redisconn.Conn // nil where none is configured
+
+	namespace string // of all that is kept in Redis; empty where that cannot be known
 }
 
 // openShared opens the registry in a store, and Redis if there is one.
@@ -51,15 +53,15 @@ func (a *app) openShared(ctx context.Context, c config.Config, driver drivers.Dr
 	if err := s.registry.Prepare(ctx); err != nil {
 		return nil, err
 	}
-	namespace := redisNamespace(s.registry)
-	if s.redis == nil || namespace == "" {
+	s.namespace = redisNamespace(s.registry, c)
+	if s.redis == nil || s.namespace == "" {
 		return s, nil
 	}
 	if c.Uploads.Provider == "redis" {
-		s.tokens = uploadtoken.NewRedis(sealed, s.redis, uploadtoken.RedisOptions{Namespace: namespace, Instance: instance})
+		s.tokens = uploadtoken.NewRedis(sealed, s.redis, uploadtoken.RedisOptions{Namespace: s.namespace, Instance: instance})
 	}
 	// Without the cache, too: other nodes may have it, and have to be told of changes.
-	s.registry.Remember(facts.New(s.redis, facts.Options{Namespace: namespace, Registerer: reg, Forgetful: !c.Cache.Enabled}))
+	s.registry.Remember(facts.New(s.redis, facts.Options{Namespace: s.namespace, Registerer: reg, Forgetful: !c.Cache.Enabled}))
 	return s, nil
 }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"slices"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // line is what waits for one endpoint. It is a queue.
@@ -26,7 +24,26 @@ type postponed struct {
 }
 
 func (l *line) take(ctx context.Context, n int) ([]*letter, error) {
+	waiting := l.pick(n)
+	letters, failed, left := open(ctx, l.registry, l.endpoint, waiting)
+	for _, u := range failed { // no attempt was made
+		l.putOff(u.id, l.times.directWalk, u.attempts)
+	}
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	ids := make([]string, len(left))
+	for i, u := range left {
+		ids[i] = u.id
+		delete(l.hand, u.id)
+	}
+	l.fresh = slices.Concat(ids, l.fresh)
+	return letters, nil
+}
+
+// pick takes up to n entries out of what waits: at most half of them, of what is due again.
+func (l *line) pick(n int) []unread {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	var ids []string
 	now := time.Now()
 	for len(ids) < (n+1)/2 && len(l.put) > 0 && !l.put[0].due.After(now) {
@@ -34,44 +51,12 @@ func (l *line) take(ctx context.Context, n int) ([]*letter, error) {
 	}
 	k := min(n-len(ids), len(l.fresh))
 	ids, l.fresh = append(ids, l.fresh[:k]...), l.fresh[k:]
-	for _, id := range ids {
+	picked := make([]unread, len(ids))
+	for i, id := range ids {
 		l.hand[id] = true
+		picked[i] = unread{id: id, attempts: l.attempts[id], note: l.recent[id]}
 	}
-	notes, attempts := make([][]byte, len(ids)), make([]int, len(ids))
-	for i, id := range ids {
-		notes[i], attempts[i] = l.recent[id], l.attempts[id]
-	}
-	l.mu.Unlock()
-
-	letters := make([]*letter, len(ids))
-	var group errgroup.Group
-	group.SetLimit(16)
-	for i, id := range ids {
-		group.Go(func() error {
-			note, err := notes[i], error(nil)
-			if note == nil {
-				note, err = l.read(ctx, id)
-			}
-			if err != nil { // no attempt was made
-				l.putOff(id, l.times.directWalk, attempts[i])
-				return nil
-			}
-			letters[i] = l.endpoint.newLetter(id, note)
-			letters[i].attempts = attempts[i]
-			return nil
-		})
-	}
-	_ = group.Wait()
-	return slices.DeleteFunc(letters, func(m *letter) bool { return m == nil }), nil
-}
-
-// read gives the note of an entry. One that is gone has none.
-func (l *line) read(ctx context.Context, id string) ([]byte, error) {
-	entry, err := l.registry.Entry(ctx, id)
-	if err != nil || entry == nil {
-		return nil, err
-	}
-	return entry.Note, nil
+	return picked
 }
 
 func (l *line) done(_ context.Context, letters []*letter) error {
@@ -110,7 +95,7 @@ func (l *line) putOff(id string, after time.Duration, attempts int) {
 	delete(l.hand, id)
 }
 
-// These are for queues that others share.
+// These are for queues that others share. What a lane has in hand when it ends, the next relay finds in the journal.
 func (l *line) tried(context.Context, *letter) error     { return nil }
 func (l *line) keep(context.Context, []*letter) error    { return nil }
 func (l *line) release(context.Context, []*letter) error { return nil }

@@ -31,25 +31,37 @@ func (e *Events) deliverDirectly(ctx context.Context, w *watch) []receipt {
 // walkDirectly finds what waits. Each time it looks at a page of the journal, and if that is not all, also at what is young, so that much that waits for one
 // endpoint does not hide from the others what is new.
 func (e *Events) walkDirectly(ctx context.Context, w *watch, d *direct) {
-	for after := ""; ctx.Err() == nil && (e.remote == nil || !e.Conn.Up()); {
+	after, news := "", false // since the walk began
+	for ctx.Err() == nil && !e.redis() {
+		rest := e.times.directWalk
+		if len(e.outlets) == 0 {
+			rest = e.times.bareWalk()
+		}
 		if !d.full() {
-			next, err := e.findPage(ctx, w, d, after)
-			switch {
-			case err != nil: // the store is away, and whoever waits for it says so
-			case after == "" && next == "":
-				e.walked(w, d)
-			default:
+			p, err := e.findPage(ctx, w, d, after)
+			if err == nil && (after != "" || !p.last) {
 				e.findYoung(ctx, w, d)
-				if next == "" {
-					e.walked(w, d)
-				}
 			}
-			if err == nil {
-				after = next
+			if err == nil { // else the store is away, and whoever waits for it says so
+				after, news = p.next, news || p.news
+			}
+			if p.last {
+				e.walked(w, d)
+				if !news && d.knowsAll() {
+					rest = max(rest, e.times.idleWalk())
+				}
+				news = false
 			}
 		}
-		e.restDirectly(ctx)
+		e.restDirectly(ctx, rest)
 	}
+}
+
+// knowsAll says that ordered endpoints do not wait for the next walk.
+func (d *direct) knowsAll() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.complete && !d.skipped
 }
 
 func (e *Events) walked(w *watch, d *direct) {
@@ -58,20 +70,28 @@ func (e *Events) walked(w *watch, d *direct) {
 }
 
 // restDirectly waits for the next walk, or until Redis answers.
-func (e *Events) restDirectly(ctx context.Context) {
-	for until := time.Now().Add(e.times.directWalk); time.Now().Before(until); {
-		if e.remote != nil && e.Conn.Up() || !sleep(ctx, e.times.directWalk/10) {
+func (e *Events) restDirectly(ctx context.Context, rest time.Duration) {
+	for until := time.Now().Add(rest); time.Now().Before(until); {
+		if e.redis() || !sleep(ctx, e.times.directWalk/10) {
 			return
 		}
 	}
 }
 
-// findPage looks at a page of the journal.
-func (e *Events) findPage(ctx context.Context, w *watch, d *direct, after string) (next string, err error) {
+// found is how far a walk has come.
+type found struct {
+	next string // where to go on
+	last bool   // that was all of the journal
+	news bool   // something was to be delivered, or may soon be
+}
+
+// findPage looks at a page of the journal. It goes on at the same place if no more is to be found.
+func (e *Events) findPage(ctx context.Context, w *watch, d *direct, after string) (found, error) {
 	ids, next, err := e.Registry.Journal(ctx, after, journalPage)
 	if err != nil {
-		return "", err
+		return found{}, err
 	}
+	f := found{next: next, last: next == ""}
 	var unknown []string
 	for _, id := range ids {
 		if !d.seen(id, w.walk) {
@@ -80,11 +100,21 @@ func (e *Events) findPage(ctx context.Context, w *watch, d *direct, after string
 	}
 	for few := range slices.Chunk(unknown, ruledAtOnce) {
 		if ctx.Err() != nil || d.full() {
-			return after, nil
+			return found{next: after, news: true}, nil
 		}
-		d.found(e.ruleAll(ctx, w, few, nil))
+		orders := e.ruleAll(ctx, w, few, nil)
+		d.found(orders)
+		f.news = f.news || len(orders) > 0 || anyYoung(few)
 	}
-	return next, nil
+	return f, nil
+}
+
+// anyYoung says whether pushes may be under way.
+func anyYoung(ids []string) bool {
+	return slices.ContainsFunc(ids, func(id string) bool {
+		at, ok := idTime(id)
+		return ok && time.Since(at) < time.Minute
+	})
 }
 
 // findYoung looks at the entries of the last minutes, but for those that it would take too long to list.
@@ -95,10 +125,10 @@ func (e *Events) findYoung(ctx context.Context, w *watch, d *direct) {
 	}
 	after := first.String()
 	for range 5 {
-		next, err := e.findPage(ctx, w, d, after)
-		if err != nil || next == "" || next == after {
+		f, err := e.findPage(ctx, w, d, after)
+		if err != nil || f.last || f.next == after {
 			return
 		}
-		after = next
+		after = f.next
 	}
 }

@@ -89,13 +89,19 @@ func (e *Events) Origin(request Request, actor Actor) Origin {
 	return Origin{Registry: e.URL, Request: request, Actor: actor, Source: e.Source}
 }
 
-// addressed are the endpoints that are to hear of an entry: those that a replay names, else those that want to. It says false for a replay to endpoints
-// that only other nodes have, which are to see to it.
-func (e *Events) addressed(replay []string, events []Event) (names []string, ours bool) {
+// addressed are the endpoints that are to hear of an entry: those that a replay names, else those that want to. The foreign ones are not this node's.
+func (e *Events) addressed(replay []string, events []Event) (ours, foreign []string) {
 	if len(replay) == 0 {
-		return e.wanting(events), true
+		return e.wanting(events), nil
 	}
-	return replay, slices.ContainsFunc(e.Endpoints, func(endpoint *Endpoint) bool { return slices.Contains(replay, endpoint.Name) })
+	for _, name := range replay {
+		if slices.ContainsFunc(e.Endpoints, func(endpoint *Endpoint) bool { return endpoint.Name == name }) {
+			ours = append(ours, name)
+		} else {
+			foreign = append(foreign, name)
+		}
+	}
+	return ours, foreign
 }
 
 // wanting are the endpoints that want to hear of any of these.

@@ -112,14 +112,13 @@ func (e *Events) place(ctx context.Context, all []arrival) {
 		if err != nil {
 			continue // the relay says so
 		}
-		names, ours := e.addressed(a.replay, events)
-		if len(names) == 0 {
+		switch names, foreign := e.addressed(a.replay, events); {
+		case len(foreign) > 0: // the relay sees to it
+		case len(names) == 0:
 			e.Registry.Settle(a.id)
+		default:
+			orders = append(orders, order{id: a.id, note: a.note, endpoints: names})
 		}
-		if len(names) == 0 || !ours {
-			continue
-		}
-		orders = append(orders, order{id: a.id, note: a.note, endpoints: names})
 	}
 	if d := e.direct.Load(); d != nil {
 		d.hear(orders)

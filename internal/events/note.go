@@ -46,6 +46,7 @@ type letter struct {
 	at       string // where it stands in the stream
 	best     bool   // best effort: it has one attempt, and whoever took it has the only copy
 	attempts int    // that failed
+	size     int    // of its note
 
 	rest    []Event // not yet delivered
 	refused []Event // for good
@@ -55,7 +56,7 @@ type letter struct {
 
 // newLetter makes a letter of the note of an entry. One without events is over.
 func (e *Endpoint) newLetter(id string, note []byte) *letter {
-	m := &letter{id: id}
+	m := &letter{id: id, size: len(note)}
 	events, err := ParseNote(note)
 	if err != nil {
 		m.broken, m.reason = note, err.Error()

@@ -24,8 +24,9 @@ type remote struct {
 }
 
 const (
-	atOnce   = 200       // entries in one call, so that Redis does other things in between
-	mostSent = 512 << 10 // bytes of notes in one call, unless a single one is longer
+	atOnce     = 200       // entries in one call, so that Redis does other things in between
+	mostSent   = 512 << 10 // bytes of notes in one call, unless a single one is longer
+	mostInline = 16 << 10  // bytes of a note in Redis: a longer one, of which there are few, is read from the journal by whoever delivers it
 )
 
 // run runs a script, whose answer is a list.
@@ -88,6 +89,9 @@ type order struct {
 func (r *remote) enqueue(ctx context.Context, orders []order) (news []bool, err error) {
 	groups := make([][]any, len(orders))
 	for i, o := range orders {
+		if len(o.note) > mostInline {
+			o.note = nil
+		}
 		groups[i] = []any{o.id, bit(o.repair), o.note, len(o.endpoints)}
 		for _, endpoint := range o.endpoints {
 			groups[i] = append(groups[i], endpoint)

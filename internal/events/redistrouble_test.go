@@ -143,22 +143,3 @@ func TestQueueTrouble(t *testing.T) {
 	}
 	empty(t, c, "good", "bad")
 }
-
-// TestGoneEndpoint: what waits for an endpoint that no node has any more is dropped, and the journal is not kept for it.
-func TestGoneEndpoint(t *testing.T) {
-	t.Parallel()
-	server, j := startRedis(t), newJournal()
-	gone, stays := newSink(t, Options{Name: "gone"}), newSink(t, Options{Name: "stays"})
-	gone.answers(always(http.StatusInternalServerError))
-	soon := func(e *Events) { e.times.gone = time.Second }
-	first := run(t, cluster(t, j, server.Addr, gone.Endpoint, stays.Endpoint)(), soon)
-	entry := j.push(t, "some/repo", 0, "a")
-	first.Committed(entry)
-	eventually(t, "the other endpoint has it", func() bool { return stays.has(entry) })
-	first.stop()
-	run(t, cluster(t, j, server.Addr, stays.Endpoint)(), soon)
-	eventually(t, "it is settled", func() bool { return j.left() == 0 })
-	c := client(t, server.Addr)
-	eventually(t, "its stream is gone", func() bool { return c.Exists(t.Context(), "{test:events}:q:gone").Val() == 0 })
-	empty(t, c, "gone", "stays")
-}

@@ -27,6 +27,8 @@ var (
 	errNotOurs = errors.New("another node sends to this endpoint")
 	// errAnew: this node sends to an ordered endpoint from now on. What it had before is void.
 	errAnew = errors.New("this node sends to the endpoint from now on")
+	// errLapsed: for so long was it not certain that this node is the one to send to an ordered endpoint, that another may be. What it has is void.
+	errLapsed = errors.New("another node may send to this endpoint")
 )
 
 // stream is the queue of an endpoint in Redis.
@@ -34,17 +36,63 @@ type stream struct {
 	*remote
 	endpoint *Endpoint
 	instance string
-	settle   func(ids ...string)
+	registry Registry
 
 	cursor  string    // how far letters of others were looked for; empty while that was done lately
 	looked  time.Time // when that was done last
+	renewed time.Time // of an ordered endpoint: since when it is certain that nobody else sends to it
 	current bool      // of an ordered endpoint: all that was given to nodes before is here
+
+	mu    sync.Mutex
+	spare []unread // given to this node, and not yet read
 }
 
 // begin is where the search for letters of others begins, and what it gives when it is over.
 const begin = "0-0"
 
 func (s *stream) take(ctx context.Context, n int) ([]*letter, error) {
+	asked := time.Now()
+	err := s.fetch(ctx, n)
+	switch {
+	case !s.endpoint.Ordered:
+	case err == errNotOurs || err == errAnew:
+		s.void()
+		return nil, err
+	case err == nil && time.Since(asked) < s.times.lease*2/3:
+		s.renewed = asked
+	case time.Since(s.renewed) > s.times.lease*2/3:
+		s.void()
+		return nil, errLapsed
+	}
+	if n == 0 {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.times.lease/3) // so that a lease is renewed in time
+	defer cancel()
+	s.mu.Lock()
+	all := s.spare
+	s.spare = slices.Clone(all) // they are kept for this node meanwhile
+	s.mu.Unlock()
+	letters, failed, left := open(ctx, s.registry, s.endpoint, all[:min(n, len(all))])
+	for _, u := range failed { // no attempt was made; if this fails too, others find it
+		_, _ = s.run(ctx, laterScript, s.endpoint.Name, s.instance, u.id, u.at, s.times.stale.Milliseconds()/8, 0)
+	}
+	s.mu.Lock()
+	s.spare = slices.Concat(left, all[min(n, len(all)):])
+	s.mu.Unlock()
+	return letters, err
+}
+
+// void forgets what was given to this node: it is given again to whoever sends next.
+func (s *stream) void() {
+	s.cursor, s.current, s.renewed = "", false, time.Now()
+	s.mu.Lock()
+	s.spare = nil
+	s.mu.Unlock()
+}
+
+// fetch has n messages in spare, if there are so many.
+func (s *stream) fetch(ctx context.Context, n int) error {
 	if s.cursor == "" && time.Since(s.looked) > s.times.stale/4 {
 		s.cursor = begin
 	}
@@ -58,32 +106,39 @@ func (s *stream) take(ctx context.Context, n int) ([]*letter, error) {
 			}
 		}
 	}
+	n = max(n-len(s.spare), 0)
+	if n == 0 && lease == 0 {
+		return nil
+	}
 	answer, err := s.run(ctx, takeScript, s.endpoint.Name, s.instance, n, idle, s.cursor, lease)
 	if err != nil {
-		s.cursor, s.current = "", false // letters may have been given that did not arrive
-		return nil, err
+		if s.cursor = ""; s.current { // letters may have been given that did not arrive
+			s.void()
+		}
+		return err
 	}
 	switch text(answer, 0) {
 	case "taken":
-		s.cursor, s.current = "", false
-		return nil, errNotOurs
+		return errNotOurs
 	case "fresh":
-		s.cursor, s.current = "", false
-		return nil, errAnew
+		return errAnew
 	}
 	if n > 0 && s.cursor != "" {
 		if s.cursor = text(answer, 0); s.cursor == begin {
 			s.cursor, s.looked, s.current = "", time.Now(), true
 		}
 	}
-	var letters []*letter
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for i := 1; i+3 < len(answer); i += 4 {
-		m := s.endpoint.newLetter(text(answer, i+1), []byte(text(answer, i+2)))
-		m.at, m.best = text(answer, i), text(answer, i) == ""
-		m.attempts, _ = strconv.Atoi(text(answer, i+3))
-		letters = append(letters, m)
+		u := unread{id: text(answer, i+1), at: text(answer, i), best: text(answer, i) == ""}
+		if body := text(answer, i+2); body != "" {
+			u.note = []byte(body)
+		}
+		u.attempts, _ = strconv.Atoi(text(answer, i+3))
+		s.spare = append(s.spare, u)
 	}
-	return letters, nil
+	return nil
 }
 
 func (s *stream) done(ctx context.Context, letters []*letter) error {

@@ -22,9 +22,20 @@ type times struct {
 	betweenPages           time.Duration // of 1,000 entries: 1.5 s are 57,600 LISTs a day at most, while much waits
 	away                   time.Duration // how long Redis is away before the relay delivers by itself
 	directWalk             time.Duration // without Redis: 2 s are 43,200 LISTs a day, twice as many while more than a page waits
-	gone                   time.Duration // since when no node has had an endpoint, before what waits for it is dropped
+	gone                   time.Duration // for how long no node has an endpoint, before what waits for it goes among the dead
 	idle                   time.Duration // since when a consumer that has nothing was not heard of, before it is removed
 }
+
+// yield is how long a relay that Redis is away from leaves the lease to others: so long that each of them has asked for it.
+func (t *times) yield() time.Duration { return t.relayRetry * 3 / 2 }
+
+// idleWalk is between walks while all that comes is told of: 8 s. bareWalk, without endpoints, when there is nothing but to settle what other nodes left: 1
+// min, or so with Redis.
+func (t *times) idleWalk() time.Duration { return 4 * t.directWalk }
+func (t *times) bareWalk() time.Duration { return 30 * t.directWalk }
+
+// rest is until an entry is looked at again with which nothing can be done: minutes.
+func (t *times) rest() time.Duration { return t.gone / 4 }
 
 var usualTimes = times{
 	budget: 500 * time.Millisecond,

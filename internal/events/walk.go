@@ -8,6 +8,8 @@ import (
 
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/registryd/registryd/internal/storage"
 )
 
 // journalPage is how many entries are listed at once.
@@ -16,9 +18,16 @@ const journalPage = 1000
 // walkForRedis walks the whole journal once, and has each entry queued that Redis does not know of: one whose node died before it was queued, or all, if
 // Redis was flushed. It ends early if Redis or the store fail.
 func (e *Events) walkForRedis(ctx context.Context, w *watch) {
-	defer func() { sleep(ctx, e.times.betweenWalks) }()
+	pause := e.times.betweenWalks
+	if len(e.outlets) == 0 {
+		pause = e.times.bareWalk()
+	}
+	defer func() { sleep(ctx, pause) }()
 	for after := ""; ; {
 		ids, next, err := e.Registry.Journal(ctx, after, journalPage)
+		if err == nil {
+			err = w.muster.call(ctx, e.remote)
+		}
 		if err != nil || !e.queueLost(ctx, w, e.ripe(ids)) {
 			return
 		}
@@ -31,7 +40,7 @@ func (e *Events) walkForRedis(ctx context.Context, w *watch) {
 		}
 	}
 	w.walked()
-	_, _ = e.remote.run(ctx, sweepScript, int(e.times.gone/time.Second), e.times.idle.Milliseconds())
+	_, _ = e.remote.run(ctx, sweepScript, append([]any{e.times.idle.Milliseconds()}, w.muster.gone()...)...)
 }
 
 // ripe are the entries that are so old that whoever was told of them has queued them.
@@ -47,18 +56,24 @@ func (e *Events) ripe(ids []string) []string {
 // queueLost has queued what of these entries is not, and says false if that failed.
 func (e *Events) queueLost(ctx context.Context, w *watch, ids []string) bool {
 	for page := range slices.Chunk(ids, atOnce) {
-		args := []any{int(e.times.gone / time.Second)}
+		gone := w.muster.gone()
+		args := append([]any{len(gone)}, gone...)
 		for _, id := range page {
 			args = append(args, id)
 		}
 		states, err := e.remote.run(ctx, checkScript, args...)
 		if err != nil {
+			w.muster.reset()
 			return false
 		}
 		var unknown []string
+		var left []forsaken
 		lost := map[string][]string{}
 		for i, id := range page {
-			state := strings.Fields(text(states, i))
+			state := strings.Fields(text(states, 2*i))
+			if endpoints := text(states, 2*i+1); endpoints != "" {
+				left = append(left, forsaken{id, endpoints})
+			}
 			switch {
 			case len(state) == 0 || state[0] == "queued":
 			case state[0] == "done":
@@ -70,6 +85,7 @@ func (e *Events) queueLost(ctx context.Context, w *watch, ids []string) bool {
 		for few := range slices.Chunk(unknown, ruledAtOnce) {
 			e.enqueue(ctx, e.ruleAll(ctx, w, few, lost))
 		}
+		e.forsake(ctx, w, left)
 	}
 	return ctx.Err() == nil
 }
@@ -118,21 +134,34 @@ func (e *Events) rule(ctx context.Context, w *watch, id string, lost []string) *
 	case settle:
 		e.Registry.Settle(id)
 	case send:
-		events, err := ParseNote(entry.Note)
-		if err != nil {
-			if w.once(id) {
-				e.Log.Error("An entry of the journal is kept whose events cannot be read: it may be of a later version.", zap.String("entry", id), zap.Error(err))
-			}
-			return nil
-		}
-		names, ours := e.addressed(entry.Endpoints, events)
-		switch {
-		case !ours:
-		case len(names) > 0:
-			return &order{id: id, note: entry.Note, endpoints: names}
-		default:
-			e.Registry.Settle(id)
-		}
+		return e.address(ctx, w, entry)
 	}
 	return nil
+}
+
+// address says who is to hear of an entry that is visible; nil if nothing is to be queued, for now. What is for endpoints of other nodes is queued too, where
+// there is a queue that they share.
+func (e *Events) address(ctx context.Context, w *watch, entry *storage.Entry) *order {
+	events, err := ParseNote(entry.Note)
+	if err != nil {
+		if w.once(entry.ID) {
+			e.Log.Error("An entry of the journal is kept whose events cannot be read: it may be of a later version.", zap.String("entry", entry.ID), zap.Error(err))
+		}
+		w.later(entry.ID, e.times.rest())
+		return nil
+	}
+	names, foreign := e.addressed(entry.Endpoints, events)
+	switch {
+	case len(foreign) == 0:
+	case e.direct.Load() == nil:
+		names = append(names, foreign...)
+	case !e.nobodyElse(ctx, w, entry, foreign):
+		w.later(entry.ID, e.times.rest())
+		return nil
+	}
+	if len(names) == 0 {
+		e.Registry.Settle(entry.ID)
+		return nil
+	}
+	return &order{id: entry.ID, note: entry.Note, endpoints: names}
 }

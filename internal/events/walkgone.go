@@ -52,6 +52,20 @@ func (e *Events) forsake(ctx context.Context, w *watch, all []forsaken) {
 	e.Registry.Settle(over...)
 }
 
+// nobodyElse says, without Redis, whether a replay need wait no longer for endpoints of other nodes: they had time to become the relay, and what is for
+// these endpoints is among the dead again. Where Redis is only away, that shows later.
+func (e *Events) nobodyElse(ctx context.Context, w *watch, entry *storage.Entry, foreign []string) bool {
+	if watched, _ := w.watched(entry.ID); e.remote != nil || watched <= e.times.gone || e.buryFor(ctx, entry, foreign) != nil {
+		return false
+	}
+	for _, name := range foreign {
+		if w.once("endpoint " + name) {
+			e.sayGone(name)
+		}
+	}
+	return true
+}
+
 // buryFor puts the events of an entry among the dead of some endpoints.
 func (e *Events) buryFor(ctx context.Context, entry *storage.Entry, endpoints []string) error {
 	for _, name := range endpoints {

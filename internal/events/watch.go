@@ -21,6 +21,7 @@ const (
 type watch struct {
 	registry Registry
 	times    *times
+	muster   *muster
 	walk     int // counts walks of the whole journal
 
 	mu    sync.Mutex
@@ -38,8 +39,8 @@ type sighting struct {
 // watchMost bounds what is remembered. What is more is looked at when there is room again.
 const watchMost = 20_000
 
-func newWatch(registry Registry, t *times) *watch {
-	return &watch{registry: registry, times: t, known: map[string]*sighting{}, said: map[string]bool{}}
+func newWatch(registry Registry, t *times, own []*Endpoint) *watch {
+	return &watch{registry: registry, times: t, muster: newMuster(own, t), known: map[string]*sighting{}, said: map[string]bool{}}
 }
 
 // look rules on an entry, unless it is too early to look again.
@@ -85,6 +86,15 @@ func (w *watch) later(id string, after time.Duration) {
 	defer w.mu.Unlock()
 	if s := w.sighting(id); s != nil {
 		s.next = time.Now().Add(after)
+	}
+}
+
+// again has everything be looked at that is due later.
+func (w *watch) again() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.known {
+		s.next = time.Time{}
 	}
 }
 

@@ -1,8 +1,10 @@
 package storage_test
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -10,7 +12,10 @@ import (
 
 	"github.com/registryd/registryd/internal/drivers"
 	"github.com/registryd/registryd/internal/drivers/drivertest"
+	"github.com/registryd/registryd/internal/manifest"
+	"github.com/registryd/registryd/internal/reference"
 	"github.com/registryd/registryd/internal/storage"
+	"github.com/registryd/registryd/internal/tarsum"
 )
 
 // twoPieces gives an upload of 17 MiB in two pieces, and the points that its client had on the way: after 8 MiB, and at its only checkpoint.
@@ -70,6 +75,10 @@ func TestClosed(t *testing.T) {
 			_, _, err := r.Commit(t.Context(), early, d, storage.Chunk{Body: bytes.NewReader(nil), Start: 17 * mib, Length: -1})
 			return err
 		}, none},
+		{"another digest, from where it ends", func(r *storage.Repository, early, _ storage.Upload) error {
+			_, _, err := r.Commit(t.Context(), early, digest.FromBytes(more), storage.Chunk{Body: bytes.NewReader(nil), Start: 17 * mib, Length: -1})
+			return err
+		}, storage.BlobUploadUnknown},
 		{"another algorithm", closing(last, digest.SHA512.FromBytes(whole), whole), none},
 		{"another digest", closing(last, digest.FromBytes(more), more), storage.BlobUploadUnknown},
 		{"a digest that is wrong", closing(last, digest.FromString("wrong"), whole), storage.DigestInvalid},
@@ -223,5 +232,44 @@ func closeAgain(t *testing.T, fake *drivertest.Fake, up storage.Upload, want dig
 	}
 	if n := checkpoints(fake); n > 0 {
 		t.Errorf("failed in %v: %d checkpoints are left", failed, n)
+	}
+}
+
+// The same with the name that old clients give: the last piece comes again, after the object was made.
+func TestCloseAgainAsTarSum(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	must(t, w.WriteHeader(&tar.Header{Name: "a", Mode: 0o644, Size: 18 * mib}))
+	_, err := w.Write(content(1, 18*mib))
+	must(t, errors.Join(err, w.Close()))
+	blob := b.Bytes()
+	sum, err := tarsum.Compute(bytes.NewReader(blob), reference.TarSumV1)
+	must(t, err)
+	for n, over := 1, false; !over; n++ {
+		fake := parts(t)
+		node := func(d drivers.Driver) *storage.Repository {
+			return storage.New(d, storage.Options{Rules: manifest.Rules{TarSums: true}}).Repository(repoName)
+		}
+		_, up := twoPieces(t, node(fake), blob)
+		commit := func(repo *storage.Repository, up storage.Upload) (storage.Descriptor, storage.Upload, error) {
+			return repo.CommitTarSum(t.Context(), up, sum, storage.WholeBody(bytes.NewReader(blob[up.Offset:])))
+		}
+		faulty, hit := failing(fake, n, drivertest.Unanswered, false)
+		_, _, _ = commit(node(faulty), up)
+		at, happened := hit()
+		over = !happened
+		got, next, err := commit(node(fake), up)
+		if storage.CodeOf(err) == storage.RangeInvalid && up.Before(next) {
+			got, _, err = commit(node(fake), next)
+		}
+		if want := digest.FromBytes(blob); err != nil || got.Digest != want {
+			t.Fatalf("failed in %v: the repetition gave %v, %v", at, got, err)
+		}
+		d, err := node(fake).TarSum(t.Context(), sum)
+		must(t, err)
+		if read, err := readBlob(t.Context(), node(fake), d); err != nil || !bytes.Equal(read, blob) {
+			t.Errorf("failed in %v: the blob is not there: %v", at, err)
+		}
 	}
 }

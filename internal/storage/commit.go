@@ -130,10 +130,7 @@ func (r *Repository) commitInline(ctx context.Context, want ending, content []by
 // commitData makes a blob of what the upload has stored.
 func (r *Repository) commitData(ctx context.Context, up Upload, want ending) (Descriptor, Upload, error) {
 	closed, blob, err := r.closeData(ctx, up, want)
-	if errors.Is(err, drivers.ErrNotFound) || errors.Is(err, drivers.ErrPrecondition) {
-		closed, err = r.lost(ctx, up)
-	}
-	if CodeOf(err) == BlobUploadUnknown {
+	if CodeOf(err) == BlobUploadUnknown || errors.Is(err, drivers.ErrNotFound) || errors.Is(err, drivers.ErrPrecondition) {
 		blob, err = r.again(ctx, want, up.Offset, err)
 	}
 	return blob, closed, err

@@ -253,6 +253,12 @@ func (p *push) point(ctx context.Context, want revision, link stored[revision]) 
 	return p.registry.changed(ctx, changed...)
 }
 
+// mostMissing is about how many missing blobs and children are looked for: an index may name tens of thousands, and a client that pushed none of them need
+// not hear of each.
+const mostMissing = 100
+
+var errEnough = errors.New("enough is missing")
+
 // checkReferences fails with one error for each blob and child that this repository lacks.
 func (p *push) checkReferences(ctx context.Context) error {
 	var mu sync.Mutex
@@ -261,11 +267,17 @@ func (p *push) checkReferences(ctx context.Context) error {
 	group.SetLimit(atOnce)
 	check := func(d digest.Digest, has func(context.Context, digest.Digest) error) {
 		group.Go(func() error {
+			if ctx.Err() != nil {
+				return nil // another one has failed
+			}
 			err := has(ctx, d)
 			if code := CodeOf(err); err != nil && (code == BlobUnknown || code == ManifestUnknown) {
 				mu.Lock()
 				defer mu.Unlock()
 				missing[d] = true
+				if len(missing) >= mostMissing {
+					return errEnough
+				}
 				return nil
 			}
 			return err
@@ -277,7 +289,7 @@ func (p *push) checkReferences(ctx context.Context) error {
 	for _, child := range p.registry.opts.IndexRule.required(p.manifest.Manifests) {
 		check(child.Digest, p.hasChild(child.MediaType))
 	}
-	if err := group.Wait(); err != nil {
+	if err := group.Wait(); err != nil && !errors.Is(err, errEnough) {
 		return err
 	}
 
