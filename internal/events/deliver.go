@@ -11,18 +11,22 @@ import (
 )
 
 // deliver sends what is left of some letters, and sees to what has come of each: taken, given up, put off, or left to others since the node stops or the
-// letters are not this node's any more (ctx has ended).
+// letters are not this node's any more (ctx has ended). What was not in the request that failed goes out again.
 func (l *lane) deliver(ctx, work context.Context, parcel []*letter) {
-	for again := true; again; {
-		again = false
-		err := l.send(ctx, work, parcel)
+	for len(parcel) > 0 {
+		tried, err := l.send(ctx, work, parcel)
 		var failure *Error
+		failed := errors.As(err, &failure)
+		var again []*letter
 		for _, m := range parcel {
+			n := min(tried, len(m.rest))
+			tried -= n
 			switch {
 			case len(m.rest) == 0:
 				l.over(ctx, work, m)
-			case errors.As(err, &failure):
-				again = l.failed(ctx, work, m, failure)
+			case failed && (n == 0 || l.failed(ctx, work, m, failure)):
+				again = append(again, m)
+			case failed: // it is put off, or given up
 			case ctx.Err() != nil || work.Err() != nil:
 				l.letGo(m)
 			default: // a mistake of ours, with which trying again does not help
@@ -30,12 +34,13 @@ func (l *lane) deliver(ctx, work context.Context, parcel []*letter) {
 				l.over(ctx, work, m)
 			}
 		}
+		parcel = again
 	}
 }
 
-// send goes through the events that are left, in as few requests as the endpoint takes, and ends with the first that fails. A refusal of several is found
-// out about one by one; that of a single one is noted in its letter, and is no failure.
-func (l *lane) send(ctx, work context.Context, parcel []*letter) error {
+// send goes through the events that are left, in as few requests as the endpoint takes, and ends with the first that fails: of so many, the first that are
+// left. A refusal of several is found out about one by one; that of a single one is noted in its letter, and is no failure.
+func (l *lane) send(ctx, work context.Context, parcel []*letter) (tried int, err error) {
 	alone := 0 // events to be sent one by one
 	for {
 		most := l.Batch
@@ -44,7 +49,7 @@ func (l *lane) send(ctx, work context.Context, parcel []*letter) error {
 		}
 		events := head(parcel, most)
 		if len(events) == 0 {
-			return nil
+			return 0, nil
 		}
 		err := l.post(ctx, work, events)
 		var failure *Error
@@ -57,7 +62,7 @@ func (l *lane) send(ctx, work context.Context, parcel []*letter) error {
 		case errors.As(err, &failure) && failure.Verdict == Permanent:
 			refuse(parcel, err)
 		default:
-			return err
+			return len(events), err
 		}
 		alone = max(alone-len(events), 0)
 	}
@@ -103,8 +108,8 @@ func (l *lane) failed(ctx, work context.Context, m *letter, failure *Error) (aga
 	l.figures.retried.WithLabelValues(l.Name).Add(float64(len(m.rest)))
 	wait := l.Delay(m.attempts, failure.RetryAfter)
 	if !l.Ordered {
+		l.drop(m)                        // before it may be taken anew
 		_ = l.queue.later(work, m, wait) // if it fails, the attempt does not count, and others find the message
-		l.drop(m)
 		return false
 	}
 	_ = l.queue.tried(work, m)

@@ -62,7 +62,7 @@ func New(s Settings) *Events {
 	}
 	e.remote = &remote{conn: s.Conn, root: "{" + s.Namespace + ":events}", times: &e.times}
 	for _, o := range e.outlets {
-		q := &stream{remote: e.remote, endpoint: o.Endpoint, instance: s.Instance, settle: s.Registry.Settle}
+		q := &stream{remote: e.remote, endpoint: o.Endpoint, instance: s.Instance, registry: s.Registry}
 		e.lanes = append(e.lanes, newLane(o, q, s.Registry, &e.times))
 	}
 	return e

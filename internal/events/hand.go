@@ -63,8 +63,11 @@ func (l *lane) acknowledgeNow(ctx context.Context) bool {
 func (l *lane) drop(letters ...*letter) {
 	l.mu.Lock()
 	for _, m := range letters {
-		delete(l.hand, m)
-		delete(l.ids, m.id)
+		if l.hand[m] {
+			delete(l.hand, m)
+			delete(l.ids, m.id)
+			l.bytes -= m.size
+		}
 	}
 	more := l.more
 	l.mu.Unlock()
@@ -73,7 +76,7 @@ func (l *lane) drop(letters ...*letter) {
 	}
 }
 
-// letGo is for a letter that is left to others: it is given back when the node stops. That of an ordered endpoint is another node's already.
+// letGo is for a letter that is left to others: it is given back when the node stops. That of an ordered endpoint may be another node's already.
 func (l *lane) letGo(m *letter) {
 	l.drop(m)
 	l.mu.Lock()
@@ -81,11 +84,30 @@ func (l *lane) letGo(m *letter) {
 	l.mu.Unlock()
 }
 
+// forgetLeft forgets what was let go.
+func (l *lane) forgetLeft() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.left = nil
+}
+
 // unfinished are the letters that were not delivered and that nobody is at.
 func (l *lane) unfinished() []*letter {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.left
+}
+
+const (
+	laneBytes = 8 << 20   // of notes in hand: with more, no more is taken
+	takenLong = 512 << 10 // of notes: a queue that gave so much may have ended there, with room left
+)
+
+func weight(letters []*letter) (n int) {
+	for _, m := range letters {
+		n += m.size
+	}
+	return n
 }
 
 // keepAll says, now and then, that what is in hand is worked on.

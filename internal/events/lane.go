@@ -20,6 +20,7 @@ type lane struct {
 
 	mu      sync.Mutex
 	hand    map[*letter]bool // what this node has taken and is not through with
+	bytes   int              // of its notes
 	ids     map[string]bool  // of hand
 	taken   []*letter        // to be acknowledged
 	left    []*letter        // not delivered, for others
@@ -54,31 +55,28 @@ func (l *lane) run(ctx context.Context) {
 	_ = l.queue.release(last, l.unfinished()) // else they are found to be idle, later
 }
 
-// takeAll takes letters as there is room for them. Those of an ordered endpoint are void when another node may send to it.
+// takeAll takes letters as there is room for them. What it has of an ordered endpoint is void when another node may send to it: the queue gives it again,
+// when and where it is its time.
 func (l *lane) takeAll(ctx, work context.Context) {
 	ours := newTenure(ctx)
 	defer func() { ours.end() }()
-	renewed := time.Now()
 	for ctx.Err() == nil {
 		room := l.room()
 		if room == 0 && !l.Ordered {
 			l.rest(ctx)
 			continue
 		}
-		asked := time.Now()
 		letters, err := l.queue.take(ctx, room)
-		if err == nil {
-			renewed = asked
-		}
-		if l.Ordered && (err == errNotOurs || err == errAnew || time.Since(renewed) > l.times.lease*2/3) {
+		if err == errNotOurs || err == errAnew || err == errLapsed {
 			ours.end()
 			l.flying.Wait()
-			l.left, renewed = nil, time.Now()
+			l.forgetLeft()
 			ours = newTenure(ctx)
 		}
 		l.start(ours.ctx, work, letters)
-		l.expect(room > 0 && len(letters) > room/3)
-		if err != errAnew {
+		long := weight(letters) >= takenLong
+		l.expect(room > 0 && (long || len(letters) > room/3))
+		if err != errAnew && !long {
 			l.rest(ctx)
 		}
 	}
@@ -100,7 +98,7 @@ func (l *lane) room() int {
 	window := l.window()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if room := window - len(l.hand); room > window/3 {
+	if room := window - len(l.hand); room > window/3 && l.bytes < laneBytes {
 		return room
 	}
 	l.more = true // whoever has woken this lane up knows of something
@@ -141,6 +139,7 @@ func (l *lane) start(ctx, work context.Context, letters []*letter) {
 			continue
 		}
 		l.hand[m], l.ids[m.id] = true, true
+		l.bytes += m.size
 		if l.Ordered {
 			l.line(ctx, work, m)
 			continue

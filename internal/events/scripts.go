@@ -49,7 +49,10 @@ end
 `
 
 // script is one that Redis runs also when its memory is used up: what it adds is little, and it makes room. filling is one that it refuses then.
-func script(body string) *redis.Script  { return redis.NewScript("#!lua flags=allow-oom\n" + luaHead + body) }
+func script(body string) *redis.Script {
+	return redis.NewScript("#!lua flags=allow-oom\n" + luaHead + body)
+}
+
 func filling(body string) *redis.Script { return redis.NewScript("#!lua\n" + luaHead + body) }
 
 var (

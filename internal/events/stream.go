@@ -2,33 +2,10 @@ package events
 
 import (
 	"context"
-	"errors"
+	"slices"
 	"strconv"
+	"sync"
 	"time"
-)
-
-// queue is where a lane has its letters from. take and done are for one goroutine each.
-type queue interface {
-	// take gives up to n letters that are to be delivered now, and that are nobody else's for a while.
-	take(ctx context.Context, n int) ([]*letter, error)
-	// done says that the endpoint has taken them, or that they are among the dead. It can be done again.
-	done(ctx context.Context, letters []*letter) error
-	// later counts an attempt and puts the letter off, to be taken again by anybody after that time. The caller has it no more, also when it fails.
-	later(ctx context.Context, m *letter, after time.Duration) error
-	// tried counts an attempt at a letter that stays with the caller.
-	tried(ctx context.Context, m *letter) error
-	// keep says that these are still worked on; release, that they are not, and that others may take them at once.
-	keep(ctx context.Context, letters []*letter) error
-	release(ctx context.Context, letters []*letter) error
-}
-
-var (
-	// errNotOurs: another node sends to this ordered endpoint.
-	errNotOurs = errors.New("another node sends to this endpoint")
-	// errAnew: this node sends to an ordered endpoint from now on. What it had before is void.
-	errAnew = errors.New("this node sends to the endpoint from now on")
-	// errLapsed: for so long was it not certain that this node is the one to send to an ordered endpoint, that another may be. What it has is void.
-	errLapsed = errors.New("another node may send to this endpoint")
 )
 
 // stream is the queue of an endpoint in Redis.
@@ -67,13 +44,17 @@ func (s *stream) take(ctx context.Context, n int) ([]*letter, error) {
 	if n == 0 {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.times.lease/3) // so that a lease is renewed in time
+	limit := s.times.lease
+	if s.endpoint.Ordered { // so that its lease is renewed in time
+		limit /= 3
+	}
+	reading, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	s.mu.Lock()
 	all := s.spare
 	s.spare = slices.Clone(all) // they are kept for this node meanwhile
 	s.mu.Unlock()
-	letters, failed, left := open(ctx, s.registry, s.endpoint, all[:min(n, len(all))])
+	letters, failed, left := open(reading, s.registry, s.endpoint, all[:min(n, len(all))])
 	for _, u := range failed { // no attempt was made; if this fails too, others find it
 		_, _ = s.run(ctx, laterScript, s.endpoint.Name, s.instance, u.id, u.at, s.times.stale.Milliseconds()/8, 0)
 	}
@@ -83,12 +64,20 @@ func (s *stream) take(ctx context.Context, n int) ([]*letter, error) {
 	return letters, err
 }
 
-// void forgets what was given to this node: it is given again to whoever sends next.
+// void is for when another node may have what was given to this one.
 func (s *stream) void() {
-	s.cursor, s.current, s.renewed = "", false, time.Now()
+	s.forget()
+	s.renewed = time.Now()
+}
+
+// forget has all that was given to nodes looked for; of an ordered endpoint that is what this one has, too.
+func (s *stream) forget() {
+	s.cursor, s.current = "", false
 	s.mu.Lock()
-	s.spare = nil
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	if s.endpoint.Ordered {
+		s.spare = slices.DeleteFunc(s.spare, func(u unread) bool { return !u.best })
+	}
 }
 
 // fetch has n messages in spare, if there are so many.
@@ -112,9 +101,7 @@ func (s *stream) fetch(ctx context.Context, n int) error {
 	}
 	answer, err := s.run(ctx, takeScript, s.endpoint.Name, s.instance, n, idle, s.cursor, lease)
 	if err != nil {
-		if s.cursor = ""; s.current { // letters may have been given that did not arrive
-			s.void()
-		}
+		s.forget() // letters may have been given that did not arrive
 		return err
 	}
 	switch text(answer, 0) {
@@ -150,13 +137,13 @@ func (s *stream) done(ctx context.Context, letters []*letter) error {
 	}
 	over, err := s.taken(ctx, receipts)
 	if len(over) > 0 {
-		s.settle(over...)
+		s.registry.Settle(over...)
 	}
 	return err
 }
 
 func (s *stream) later(ctx context.Context, m *letter, after time.Duration) error {
-	_, err := s.run(ctx, laterScript, s.endpoint.Name, s.instance, m.id, m.at, after.Milliseconds())
+	_, err := s.run(ctx, laterScript, s.endpoint.Name, s.instance, m.id, m.at, after.Milliseconds(), 1)
 	return err
 }
 
@@ -171,14 +158,21 @@ func (s *stream) release(ctx context.Context, letters []*letter) error {
 }
 
 func (s *stream) hold(ctx context.Context, letters []*letter, idle time.Duration) error {
-	if len(letters) == 0 && (idle == 0 || !s.endpoint.Ordered) {
-		return nil
-	}
 	args := []any{s.endpoint.Name, s.instance, idle.Milliseconds()}
 	for _, m := range letters {
 		if !m.best {
 			args = append(args, m.at)
 		}
+	}
+	s.mu.Lock()
+	for _, u := range s.spare {
+		if !u.best {
+			args = append(args, u.at)
+		}
+	}
+	s.mu.Unlock()
+	if len(args) == 3 && (idle == 0 || !s.endpoint.Ordered) {
+		return nil
 	}
 	_, err := s.run(ctx, holdScript, args...)
 	return err

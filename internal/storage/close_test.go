@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"testing"
 	"time"
 
@@ -226,8 +227,11 @@ func closeAgain(t *testing.T, fake *drivertest.Fake, up storage.Upload, want dig
 	if _, err := at(fake, 26*time.Hour).NewJanitor().Run(t.Context(), storage.JanitorOptions{}); err != nil {
 		t.Errorf("failed in %v: %v", failed, err)
 	}
-	got, err := readBlob(t.Context(), repo, want)
-	if err != nil || !bytes.Equal(got, blob) {
+	got, err := repo.OpenBlob(t.Context(), want)
+	must(t, err)
+	defer got.Close()
+	verifier := want.Verifier() // without holding it
+	if n, err := io.Copy(verifier, got); err != nil || n != int64(len(blob)) || !verifier.Verified() {
 		t.Errorf("failed in %v: the blob is not there: %v", failed, err)
 	}
 	if n := checkpoints(fake); n > 0 {

@@ -74,7 +74,7 @@ func TestBacklog(t *testing.T) {
 	var took []time.Duration
 	push := func() {
 		tag := fmt.Sprintf("v%d", len(took))
-		if _, err := pushManifest(t, client, n.URL, "good/repo", tag); err != nil {
+		if _, err := pushManifest(t, client, n.URL, "good/repo", tag, false); err != nil {
 			t.Fatal(err)
 		}
 		pushed := time.Now()

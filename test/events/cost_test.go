@@ -47,8 +47,9 @@ func TestCost(t *testing.T) {
 		if b > a+tt.more {
 			t.Errorf("%s: a push costs %.2f requests with endpoints, %.2f without, want %v more at most", tt.name, b, a, tt.more)
 		}
-		if with.removals > pushes/8 {
-			t.Errorf("%s: %d entries were removed in %d requests, want many in each", tt.name, pushes, with.removals)
+		// Each node removes once a second what it has, and what has come meanwhile. Where pushes are slow that is little at a time.
+		if with.removals > max(pushes/4, 6*int(with.took/time.Second)) {
+			t.Errorf("%s: %d entries were removed in %d requests in %v, want many in each", tt.name, pushes, with.removals, with.took)
 		}
 	}
 }
@@ -61,7 +62,7 @@ func costs(t *testing.T, pushes int, opts cluster.Options, s *sink) (sum cost) {
 	client := newClient(t)
 	pushBlobs(t, client, c.Node(0).URL, "some/repo")
 	push := func(i int) {
-		if _, err := pushManifest(t, client, c.Node(i%3).URL, "some/repo", fmt.Sprintf("v%d", i)); err != nil {
+		if _, err := pushManifest(t, client, c.Node(i%3).URL, "some/repo", fmt.Sprintf("v%d", i), false); err != nil {
 			t.Errorf("push: %v", err)
 		}
 	}

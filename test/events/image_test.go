@@ -26,7 +26,7 @@ var (
 	imageLayer  = []byte("a layer that every image has")
 )
 
-// client speaks to nodes past the proxy.
+// newClient makes a client that speaks to nodes past the proxy.
 func newClient(t testing.TB) *http.Client {
 	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -90,11 +90,15 @@ func manifest(t testing.TB, name string) []byte {
 	return content
 }
 
-// pushManifest fails unless the push is acknowledged, and says how long that took.
-func pushManifest(t testing.TB, client *http.Client, node, repository, tag string) (time.Duration, error) {
-	content := manifest(t, tag)
+// pushManifest pushes the manifest of a name, under that as its tag or by its digest. It fails unless that is acknowledged, and says how long that took.
+func pushManifest(t testing.TB, client *http.Client, node, repository, name string, byDigest bool) (time.Duration, error) {
+	content, reference := manifest(t, name), name
+	if byDigest {
+		content = manifest(t, name+" by digest")
+		reference = digest.FromBytes(content).String()
+	}
 	begun := time.Now()
-	a, err := send(t.Context(), client, http.MethodPut, node+"/v2/"+repository+"/manifests/"+tag, content)
+	a, err := send(t.Context(), client, http.MethodPut, node+"/v2/"+repository+"/manifests/"+reference, content)
 	if err == nil && a.status != http.StatusCreated {
 		err = fmt.Errorf("status %d: %.300s", a.status, a.body)
 	}

@@ -1,5 +1,6 @@
 //go:build stores
 
+// Package events_test holds what is promised of events against clusters of real nodes: none is lost or early, and none costs a push anything to speak of.
 package events_test
 
 import (
