@@ -92,3 +92,41 @@ func TestFullRedis(t *testing.T) {
 	eventually(t, "what was queued is delivered, and settled", func() bool { return j.left() == 0 && s.has(queued) })
 	empty(t, c, "one")
 }
+
+// TestLapse: what a node has in hand for an ordered endpoint when it cannot renew its lease is given again, and in order.
+func TestLapse(t *testing.T) {
+	t.Parallel()
+	server, j := startRedis(t), newJournal()
+	s := newSink(t, Options{Ordered: true, Backoff: time.Millisecond, MaxBackoff: 2 * time.Millisecond, Threshold: 1 << 20, MaxAttempts: 1 << 20})
+	s.answers(always(http.StatusServiceUnavailable))
+	settings := cluster(t, j, server.Addr, s.Endpoint)()
+	way := &cut{Conn: settings.Conn}
+	settings.Conn = way
+	e := run(t, settings, func(e *Events) {
+		e.times.lease, e.times.away, e.times.stale = 600*time.Millisecond, time.Hour, time.Hour // nobody else would find it
+	})
+	var entries []storage.Entry
+	push := func(n int) {
+		for range n {
+			entry := j.push(t, "some/repo", 0, tag(len(entries)))
+			entries = append(entries, entry)
+			e.Committed(entry)
+		}
+	}
+	inHand := func() int {
+		e.lanes[0].mu.Lock()
+		defer e.lanes[0].mu.Unlock()
+		return len(e.lanes[0].hand)
+	}
+	push(20)
+	eventually(t, "they are in hand", func() bool { return inHand() == 20 })
+	way.away.Store(true)
+	eventually(t, "they are let go", func() bool { return inHand() == 0 })
+	way.away.Store(false)
+	push(20)
+	eventually(t, "they are in hand again", func() bool { return inHand() == 40 })
+	s.answers(nil)
+	eventually(t, "all is settled", func() bool { return j.left() == 0 })
+	inOrder(t, s, 40)
+	empty(t, client(t, server.Addr), "one")
+}

@@ -20,8 +20,8 @@ type times struct {
 	untold                 time.Duration // how old an entry is before the relay asks whether Redis knows of it
 	betweenWalks           time.Duration // of the journal, with Redis: 5 s are 17,280 LISTs a day
 	betweenPages           time.Duration // of 1,000 entries: 1.5 s are 57,600 LISTs a day at most, while much waits
-	away                   time.Duration // how long Redis is away before the relay delivers by itself
-	directWalk             time.Duration // without Redis: 2 s are 43,200 LISTs a day, twice as many while more than a page waits
+	away                   time.Duration // how long Redis is away before the relay leaves the lease to others, and then, if it must, delivers by itself
+	directWalk             time.Duration // without Redis: 2 s are 43,200 LISTs a day, twice as many while more than a page waits, a quarter while nothing comes
 	gone                   time.Duration // for how long no node has an endpoint, before what waits for it goes among the dead
 	idle                   time.Duration // since when a consumer that has nothing was not heard of, before it is removed
 }

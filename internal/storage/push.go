@@ -234,18 +234,22 @@ func (p *push) point(ctx context.Context, want revision, link stored[revision]) 
 		}
 		return p.linkRevision(work, want, cur)
 	}
+	stood := make([]bool, len(p.tags))
 	for i, tag := range p.tags {
-		group.Go(func() error {
+		group.Go(func() (err error) {
 			record := tagRecord{Digest: p.Digest, MediaType: p.MediaType, Size: p.Size, Time: p.registry.opts.Now().UTC(), Entry: p.id}
-			return p.setTag(work, tag, p.before[i], record, link, ensure)
+			stood[i], err = p.setTag(work, tag, p.before[i], record, link, ensure)
+			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
 	changed := make([]string, 0, len(p.tags)+1)
-	for _, tag := range p.tags {
-		changed = append(changed, p.keys.tag(tag))
+	for i, tag := range p.tags {
+		if stood[i] {
+			changed = append(changed, p.keys.tag(tag))
+		}
 	}
 	if p.stood.Load() {
 		changed = append(changed, p.keys.revision(p.Digest))

@@ -75,7 +75,7 @@ func TestChangesAreTold(t *testing.T) {
 	}{
 		{"push a blob", func(ctx context.Context) error { return pushWhole(ctx, one, config) }, ""},
 		{"push a long blob", func(ctx context.Context) error { return pushWhole(ctx, one, layer) }, ""},
-		{"push a manifest", put(first, "a", "b"), "/_tags/a"},
+		{"push a manifest", put(first, "a", "b"), ""},
 		{"push it again", put(first, "a"), "/_tags/a"},
 		{"move a tag", put(second, "a"), "/_tags/a"},
 		{"delete a tag", func(ctx context.Context) error { return one.DeleteTag(ctx, "b", nil) }, "/_tags/b"},

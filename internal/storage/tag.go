@@ -55,9 +55,12 @@ func (t *tagRecord) now() TagEvent { return TagEvent{t.Digest, t.Time, t.Entry} 
 // A deletion buries the link first and then every marked tag that points there, and gives the others a new nonce (see DeleteManifest). So a swap that
 // succeeds on a live tag, or on none, was overtaken by no deletion: one that comes later sees the tag. Where the swap fails, or stood on a tombstone,
 // on which a deletion leaves no trace, the link must still be the one that was read before; else the tag is written once more, behind the new link.
+// stood says whether there was such a tag before, which others may remember.
+//
 // A tag that points to the right place already is written all the same, so that a deletion does not take it for the one it saw.
-func (r *Repository) setTag(ctx context.Context, tag reference.Tag, cur stored[tagRecord], want tagRecord, link stored[revision], ensure func() (stored[revision], error)) error {
+func (r *Repository) setTag(ctx context.Context, tag reference.Tag, cur stored[tagRecord], want tagRecord, link stored[revision], ensure func() (stored[revision], error)) (stood bool, err error) {
 	for {
+		stood = stood || cur.etag != "" || cur.live()
 		unseen := cur.etag != "" && !cur.live()
 		next := cur.Value.over(want)
 		if unseen {
@@ -65,17 +68,17 @@ func (r *Repository) setTag(ctx context.Context, tag reference.Tag, cur stored[t
 		}
 		now, err := swap(ctx, r.registry.driver, r.keys.tag(tag), cur, next)
 		if err != nil && !errors.Is(err, drivers.ErrPrecondition) {
-			return err
+			return stood, err
 		}
 		if err == nil && !unseen {
-			return nil
+			return stood, nil
 		}
 		again, ensureErr := ensure()
 		if ensureErr != nil {
-			return ensureErr
+			return stood, ensureErr
 		}
 		if err == nil && again.etag == link.etag {
-			return nil
+			return stood, nil
 		}
 		cur, link = now, again
 	}
