@@ -50,10 +50,7 @@ func (s *stream) take(ctx context.Context, n int) ([]*letter, error) {
 	}
 	reading, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	s.mu.Lock()
-	all := s.spare
-	s.spare = slices.Clone(all) // they are kept for this node meanwhile
-	s.mu.Unlock()
+	all := s.spare // it stays there meanwhile, so that it is kept for this node
 	letters, failed, left := open(reading, s.registry, s.endpoint, all[:min(n, len(all))])
 	for _, u := range failed { // no attempt was made; if this fails too, others find it
 		_, _ = s.run(ctx, laterScript, s.endpoint.Name, s.instance, u.id, u.at, s.times.stale.Milliseconds()/8, 0)

@@ -43,7 +43,7 @@ var refusals = []struct{ prefix, remedy string }{
 	{"TRYAGAIN", "its Cluster is moving slots and will be ready by itself"},
 	{"MOVED", "it is part of a Cluster; name at least two of its nodes in redis.addrs"},
 	{"ASK", "it is part of a Cluster; name at least two of its nodes in redis.addrs"},
-	{"OOM", "give it more memory, or a maxmemory-policy that makes room, such as allkeys-lru"},
+	{"OOM", "give it more memory, and look with registryd events status for an endpoint that takes nothing"},
 	{"MISCONF", "mend its disk, or turn off its snapshots"},
 	{"NOREPLICAS", "bring back its replicas, or lower min-replicas-to-write"},
 	{"BUSY", "somebody's script keeps it busy; end that with SCRIPT KILL"},

@@ -69,7 +69,7 @@ type noted struct {
 
 func (n noted) Put(ctx context.Context, key string, body io.ReadSeeker, cond drivers.Cond) (drivers.Info, error) {
 	info, err := n.Driver.Put(ctx, key, body, cond)
-	created := cond.IfMatch == "" // nobody remembers what never was
+	created := cond.IfMatch == ""                                 // nobody remembers what never was
 	linked := info.Size > 0 && strings.Contains(key, "/_layers/") // that there was no link, nobody remembers
 	if err == nil && shared(key) && !created && !linked {
 		n.memory.mu.Lock()
