@@ -28,7 +28,11 @@ func (e *Events) walkForRedis(ctx context.Context, w *watch) {
 		if err == nil {
 			err = w.muster.call(ctx, e.remote)
 		}
-		if err != nil || !e.queueLost(ctx, w, e.ripe(ids)) {
+		if err == nil {
+			err = e.queueLost(ctx, w, e.ripe(ids))
+		}
+		if err != nil {
+			w.stuck(ctx, e, err)
 			return
 		}
 		if next == "" {
@@ -53,8 +57,8 @@ func (e *Events) ripe(ids []string) []string {
 	return ids
 }
 
-// queueLost has queued what of these entries is not, and says false if that failed.
-func (e *Events) queueLost(ctx context.Context, w *watch, ids []string) bool {
+// queueLost queues what of these entries is not.
+func (e *Events) queueLost(ctx context.Context, w *watch, ids []string) error {
 	for page := range slices.Chunk(ids, atOnce) {
 		gone := w.muster.gone()
 		args := append([]any{len(gone)}, gone...)
@@ -64,7 +68,7 @@ func (e *Events) queueLost(ctx context.Context, w *watch, ids []string) bool {
 		states, err := e.remote.run(ctx, checkScript, args...)
 		if err != nil {
 			w.muster.reset()
-			return false
+			return err
 		}
 		var unknown []string
 		var left []forsaken
@@ -87,7 +91,20 @@ func (e *Events) queueLost(ctx context.Context, w *watch, ids []string) bool {
 		}
 		e.forsake(ctx, w, left)
 	}
-	return ctx.Err() == nil
+	return ctx.Err()
+}
+
+// stuckEvery is how often a walk that fails again and again says so.
+const stuckEvery = time.Minute
+
+// stuck says why nothing that waits is looked after, where Redis answers and nobody else would say it: what stands in it is not what is expected there.
+func (w *watch) stuck(ctx context.Context, e *Events, err error) {
+	if ctx.Err() != nil || !e.redis() || time.Since(w.complained) < stuckEvery {
+		return
+	}
+	w.complained = time.Now()
+	e.Log.Error("The events that wait cannot be looked after, so some may not be delivered: see what is wrong, and remove keys of another type that stand in their place in Redis.",
+		zap.String("keys", "{"+e.Namespace+":events}:*"), zap.Error(err))
 }
 
 // ruledAtOnce is how many entries are read before what is to be done with them is: they may be long.

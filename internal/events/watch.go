@@ -24,6 +24,8 @@ type watch struct {
 	muster   *muster
 	walk     int // counts walks of the whole journal
 
+	complained time.Time // when it was last said that the walks fail; of the goroutine that walks
+
 	mu    sync.Mutex
 	known map[string]*sighting
 	said  map[string]bool // entries that something was logged of
