@@ -24,7 +24,7 @@
 // then acknowledged like one that was taken.
 //
 // The relay (relay.go) is whichever node has the lease of that name. Two of them do no harm. It walks the journal, slowly, and asks Redis what it knows of each
-// entry. While there is no Redis, or it is away for more than 5 seconds, it delivers from the journal itself (direct.go). What endpoints have taken is then
+// entry. While there is no Redis, or it stays away and no other node that has it takes the lease, it delivers from the journal itself (direct.go). What endpoints have taken is then
 // known to it alone: if it dies, its successor sends again what is not settled, which is all that any endpoint has yet to take. It holds 200,000
 // ids; an endpoint that is down until so many wait for it holds up what comes later for the others too, as long as there is no Redis.
 //

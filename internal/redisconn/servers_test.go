@@ -20,9 +20,9 @@ func TestServersAreKnownAfterAWhile(t *testing.T) {
 		check("nobody met", false)
 		s.met("a")
 		check("at once", false)
-		time.Sleep(distrust)
+		<-time.After(distrust)
 		check("after the time", false)
-		time.Sleep(time.Nanosecond)
+		<-time.After(time.Nanosecond)
 		check("after more than the time", true)
 		s.met("a")
 		check("another connection to the same", true)
@@ -30,7 +30,7 @@ func TestServersAreKnownAfterAWhile(t *testing.T) {
 		before := time.Now()
 		s.met("b")
 		check("another server", false)
-		time.Sleep(2 * distrust)
+		<-time.After(2 * distrust)
 		check("another server, after the time", true)
 		if s.knownSince(before) {
 			t.Error("a server was met while the answer was under way, and yet is known")
@@ -38,7 +38,7 @@ func TestServersAreKnownAfterAWhile(t *testing.T) {
 		for range 2 {
 			s.met("")
 			check("one that says nothing of itself", false)
-			time.Sleep(2 * distrust)
+			<-time.After(2 * distrust)
 		}
 		for i := range 2 * maxKnown {
 			s.met(strconv.Itoa(i))
