@@ -26,7 +26,8 @@ build: ## Build bin/registryd, one static file
 
 .PHONY: test
 test: ## Run all tests with the race detector, on real stores too (needs a C compiler; builds the stores the first time)
-	CGO_ENABLED=1 $(GO) test -race -timeout $(TESTTIMEOUT) -tags stores ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout $(TESTTIMEOUT) -tags stores $$($(GO) list ./... | grep -vE '/test/(consistency|events)$$')
+	CGO_ENABLED=1 $(GO) test -race -timeout $(TESTTIMEOUT) -tags stores -p 1 ./test/consistency ./test/events # these measure how long clients wait
 
 .PHONY: test-quick
 test-quick: ## Run the tests that need no other program, with the race detector
