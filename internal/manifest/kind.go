@@ -72,6 +72,10 @@ func (k kind) check(top object) error {
 	if k.named && !top.has("mediaType") {
 		return invalid("the manifest has no mediaType field: add it, manifests of this kind always have one")
 	}
+	if k.generic && top.number("schemaVersion") == "1" && top.has("fsLayers") {
+		// By another name it would have the digest of the signed one, and none of its signatures.
+		return invalid("this is a manifest of Docker schema 1: push it signed, with its media type")
+	}
 	for _, field := range k.refuses {
 		if top.has(field) {
 			return invalid("%q does not belong into a manifest of this media type: remove it or push with the right media type", field)

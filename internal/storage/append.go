@@ -176,7 +176,11 @@ func rangeInvalid(up Upload) error {
 
 // UploadStatus is the newest point of the upload that is known.
 func (r *Repository) UploadStatus(ctx context.Context, up Upload) (Upload, error) {
-	return r.latest(ctx, up)
+	now, err := r.latest(ctx, up)
+	if err != nil {
+		return r.unfinished(ctx, up, err)
+	}
+	return now, nil
 }
 
 // CancelUpload ends an upload. What it stored is dropped; requests under way fail at their next checkpoint.

@@ -122,7 +122,7 @@ func (r *Repository) restore(ctx context.Context, up Upload, seq uint64) (Upload
 	}
 	if !cur.live() || cur.Value.Closed != "" {
 		unknown := uploadUnknown()
-		unknown.Err = over{cur.Value}
+		unknown.Err = over{cur.Value, seq}
 		return up, unknown
 	}
 	if cur.Value.Cancelled {

@@ -84,8 +84,13 @@ func TestClosed(t *testing.T) {
 		{"another digest", closing(last, digest.FromBytes(more), more), storage.BlobUploadUnknown},
 		{"a digest that is wrong", closing(last, digest.FromString("wrong"), whole), storage.DigestInvalid},
 		{"a stale PATCH", func(r *storage.Repository, _, late storage.Upload) error { return appended(r, late) }, storage.BlobUploadUnknown},
-		{"status", func(r *storage.Repository, _, late storage.Upload) error {
-			_, err := r.UploadStatus(t.Context(), late)
+		{"status", func(r *storage.Repository, early, late storage.Upload) error {
+			now, err := r.UploadStatus(t.Context(), early)
+			if err == nil && now.Offset == late.Offset { // unfinished: it can be closed from there
+				if _, err = put(t.Context(), r, now, d, whole); err == nil {
+					_, err = r.UploadStatus(t.Context(), early)
+				}
+			}
 			return err
 		}, storage.BlobUploadUnknown},
 		{"cancel", func(r *storage.Repository, _, late storage.Upload) error {
@@ -116,6 +121,9 @@ func TestClosed(t *testing.T) {
 				must(t, err)
 				if got, err := readBlob(t.Context(), other, d); err != nil || !bytes.Equal(got, whole) {
 					t.Errorf("the blob is not there: %v", err)
+				}
+				if _, err := other.UploadStatus(t.Context(), late); storage.CodeOf(err) != storage.BlobUploadUnknown {
+					t.Errorf("the status of what is finished: %v", err)
 				}
 				if n := checkpoints(fake); n != 2 {
 					t.Errorf("%d checkpoints, want that of the upload and the last", n)

@@ -13,6 +13,7 @@ import (
 // over is why nobody goes on with an upload: it was closed.
 type over struct {
 	closed *checkpoint // as what; nil when that was so long ago that its checkpoints are gone
+	seq    uint64      // of that checkpoint
 }
 
 func (over) Error() string { return "the upload was closed" }
@@ -28,6 +29,24 @@ func (r *Repository) again(ctx context.Context, want ending, least int64, err er
 		}
 	}
 	return r.repeated(ctx, want, least)
+}
+
+// unfinished is where an upload stands that was closed by a request which did not come to its end: at its last byte, from where it can be closed in the same
+// way. Else the answer is err.
+func (r *Repository) unfinished(ctx context.Context, up Upload, err error) (Upload, error) {
+	var o over
+	if !errors.As(err, &o) || o.closed == nil {
+		return up, err
+	}
+	if _, statErr := r.StatBlob(ctx, o.closed.Closed); CodeOf(statErr) != BlobUnknown || statErr == nil {
+		if isTransient(statErr) {
+			return up, statErr
+		}
+		return up, err
+	}
+	up = up.at(o.closed.Session)
+	up.Seq = o.seq - 1
+	return up, nil
 }
 
 // errOther: an upload was closed as another blob.

@@ -125,30 +125,37 @@ func (p *push) prepareSigned(ctx context.Context) error {
 			return err
 		}
 	}
-	missing := slices.DeleteFunc(slices.Clone(p.manifest.Schema1.Signatures), func(s manifest.Signature) bool { return there.signed(s.Digest) })
-	if limit := p.registry.signers(); len(missing) > 0 && len(there.signatures)+len(missing) > limit {
+	missing, added := there.missing(p.manifest.Schema1.Signatures)
+	if limit := p.registry.signers(); added > 0 && len(there.signatures)+added > limit {
 		return fail(ManifestInvalid, "the manifest has been signed as often as is kept here: push the image under another tag, or as Docker schema 2 or OCI",
 			map[string]int{"limit": limit, "signatures": len(there.signatures)})
 	}
 	group, work := workers(ctx)
-	put := func(key string, content []byte, cond drivers.Cond) {
-		group.Go(func() error {
-			_, err := p.registry.driver.Put(work, key, bytes.NewReader(content), cond)
-			if cond.IfAbsent && errors.Is(err, drivers.ErrPrecondition) {
-				return nil // the same one: it stands under its digest
-			}
-			return err
-		})
-	}
 	for _, s := range missing {
-		put(p.keys.signature(p.Digest, s.Digest), s.JSON, drivers.Cond{IfAbsent: true})
+		group.Go(func() error { return p.registry.putSignature(work, p.keys.signature(p.Digest, s.Digest), s.JSON) })
 	}
 	for _, tag := range p.tags {
 		if !slices.Contains(there.marks, tag) {
-			put(p.keys.mark(p.Digest, tag), leafContent, drivers.Cond{})
+			group.Go(func() error {
+				_, err := p.registry.driver.Put(work, p.keys.mark(p.Digest, tag), bytes.NewReader(leafContent), drivers.Cond{})
+				return err
+			})
 		}
 	}
 	return group.Wait()
+}
+
+// putSignature writes a signature, unless it stands there. What stands under its digest is the same one, unless it is empty: that one is damaged, and not listed.
+func (r *Registry) putSignature(ctx context.Context, key string, content []byte) error {
+	_, err := r.driver.Put(ctx, key, bytes.NewReader(content), drivers.Cond{IfAbsent: true})
+	if !errors.Is(err, drivers.ErrPrecondition) {
+		return err
+	}
+	if info, err := r.driver.Stat(ctx, key); err != nil || info.Size > 0 {
+		return err
+	}
+	_, err = r.driver.Put(ctx, key, bytes.NewReader(content), drivers.Cond{})
+	return err
 }
 
 // signers is how many signatures of one payload are kept. Pushes that meet can go beyond it.

@@ -32,7 +32,7 @@ const (
 
 // surroundings is what stands beside the link of a manifest.
 type surroundings struct {
-	signatures []storedSignature // in order of their digests, each once
+	signatures []storedSignature // in order of their digests, each once; where both kinds are there, it is not the old one
 	marks      []reference.Tag
 }
 
@@ -41,8 +41,36 @@ type storedSignature struct {
 	old    bool // a blob, as CNCF Distribution stored it
 }
 
-func (s surroundings) signed(d digest.Digest) bool {
-	return slices.ContainsFunc(s.signatures, func(known storedSignature) bool { return known.digest == d })
+// rank puts one that was pushed here before an old link to the same one, whose blob may be gone.
+func (s storedSignature) rank() int {
+	if s.old {
+		return 1
+	}
+	return 0
+}
+
+// find gives the signature of that digest; ok says whether there is one.
+func (s surroundings) find(d digest.Digest) (known storedSignature, ok bool) {
+	i := slices.IndexFunc(s.signatures, func(known storedSignature) bool { return known.digest == d })
+	if i < 0 {
+		return storedSignature{}, false
+	}
+	return s.signatures[i], true
+}
+
+// missing are those of the given signatures that are to be written, and how many of them are new here. The others of them have an old link, which does not
+// say that the blob is there: CNCF Distribution's collector may have taken it.
+func (s surroundings) missing(given []manifest.Signature) (list []manifest.Signature, added int) {
+	for _, g := range given {
+		switch known, ok := s.find(g.Digest); {
+		case !ok:
+			added++
+			list = append(list, g)
+		case known.old:
+			list = append(list, g)
+		}
+	}
+	return list, added
 }
 
 // surroundings lists what stands below prefix, which is that of a revision, or of its signatures.
@@ -56,7 +84,9 @@ func (r *Repository) surroundings(ctx context.Context, prefix string) (there sur
 		}
 		return nil
 	})
-	slices.SortFunc(there.signatures, func(a, b storedSignature) int { return cmp.Compare(a.digest, b.digest) })
+	slices.SortFunc(there.signatures, func(a, b storedSignature) int {
+		return cmp.Or(cmp.Compare(a.digest, b.digest), a.rank()-b.rank())
+	})
 	there.signatures = slices.CompactFunc(there.signatures, func(a, b storedSignature) bool { return a.digest == b.digest })
 	return there, err
 }
@@ -78,8 +108,7 @@ func (r *Repository) signed(ctx context.Context, m *Manifest) (*Manifest, error)
 	}
 	list := there.signatures[:min(len(there.signatures), mostServed)]
 	if len(list) == 0 {
-		m.MediaType = cmp.Or(manifest.DetectMediaType(m.Content), manifest.MediaTypeSchema1) // CNCF Distribution did not always keep them
-		return m, nil
+		return unsigned(m), nil // CNCF Distribution did not always keep them
 	}
 	set := setOf(list)
 	served, ok := r.registry.cache.signed(m.Digest, set)
@@ -88,6 +117,9 @@ func (r *Repository) signed(ctx context.Context, m *Manifest) (*Manifest, error)
 		if err != nil {
 			return nil, err
 		}
+		if content == nil {
+			return unsigned(m), nil
+		}
 		served = servedManifest{Descriptor{digest.FromBytes(content), int64(len(content))}, content}
 		if all {
 			r.registry.cache.learnSigned(m.Digest, set, served)
@@ -95,6 +127,12 @@ func (r *Repository) signed(ctx context.Context, m *Manifest) (*Manifest, error)
 	}
 	m.MediaType, m.Served, m.Content = manifest.MediaTypeSchema1Signed, served.Descriptor, served.content
 	return m, nil
+}
+
+// unsigned serves a manifest of Docker schema 1 as it is stored.
+func unsigned(m *Manifest) *Manifest {
+	m.MediaType = cmp.Or(manifest.DetectMediaType(m.Content), manifest.MediaTypeSchema1)
+	return m
 }
 
 // setOf names a list of signatures.
@@ -108,14 +146,14 @@ func setOf(list []storedSignature) digest.Digest {
 }
 
 // assemble reads signatures and puts them to their payload, and says whether that is all of them. One that is damaged does not take the others with it; fsck
-// tells of it.
+// tells of it. Where none can be read, there is no content.
 func (r *Repository) assemble(ctx context.Context, m *Manifest, list []storedSignature) (content []byte, all bool, err error) {
 	blocks := make([]manifest.Signature, len(list))
 	group, work := workers(ctx)
 	for i, s := range list {
 		group.Go(func() (err error) {
 			blocks[i].JSON, err = r.readSignature(work, m.Digest, s)
-			return err
+			return ignoreDamage(err)
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -130,6 +168,9 @@ func (r *Repository) assemble(ctx context.Context, m *Manifest, list []storedSig
 	})
 	if len(blocks) == 0 && manifest.DetectMediaType(m.Content) == manifest.MediaTypeSchema1Signed {
 		return m.Content, true, nil // it was stored with its signatures in it
+	}
+	if len(blocks) == 0 {
+		return nil, false, nil
 	}
 	if content, err = manifest.Assemble(m.Content, blocks); err != nil {
 		return nil, false, fmt.Errorf("put %s together with its %d signatures: %w", m.Digest, len(list), errors.New(err.Error())) // nothing that a client may hear of

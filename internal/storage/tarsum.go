@@ -67,9 +67,19 @@ func (r *Repository) alias(ctx context.Context, sum reference.TarSum) (digest.Di
 	return reference.ParseDigest(cur.Value.Digest.String())
 }
 
-// named makes a TarSum that was verified a name of a blob. Of several blobs that have it, the last one that was pushed has the name.
+// named makes a TarSum that was verified a name of a blob. Of several blobs that have it, the first one has the name for as long as it is here: a TarSum does
+// not say all of a blob, and who pulls by it is not to be given another one from one day to the next.
 func (r *Repository) named(ctx context.Context, sum reference.TarSum, d digest.Digest) error {
-	_, err := update(ctx, r.registry.driver, r.keys.tarSum(sum), stored[alias]{}, func(a *alias) *alias {
+	cur, err := load[alias](ctx, r.registry.driver, r.keys.tarSum(sum))
+	if err != nil {
+		return err
+	}
+	if cur.live() && cur.Value.Digest != d {
+		if _, err := r.StatBlob(ctx, cur.Value.Digest); CodeOf(err) != BlobUnknown || err == nil {
+			return err
+		}
+	}
+	_, err = update(ctx, r.registry.driver, r.keys.tarSum(sum), cur, func(a *alias) *alias {
 		if a != nil && a.Digest == d {
 			return nil
 		}
