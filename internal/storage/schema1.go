@@ -145,7 +145,8 @@ func (p *push) prepareSigned(ctx context.Context) error {
 	return group.Wait()
 }
 
-// putSignature writes a signature, unless it stands there. What stands under its digest is the same one, unless it is empty: that one is damaged, and not listed.
+// putSignature writes a signature, unless it stands there. What stands under its digest is the same one, unless it is empty: that one is damaged, and not
+// listed.
 func (r *Registry) putSignature(ctx context.Context, key string, content []byte) error {
 	_, err := r.driver.Put(ctx, key, bytes.NewReader(content), drivers.Cond{IfAbsent: true})
 	if !errors.Is(err, drivers.ErrPrecondition) {

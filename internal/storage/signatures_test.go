@@ -105,12 +105,13 @@ func TestUnreadableSignatures(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		mend    bool
-		damaged map[int]any // what stands there instead: the content of a jws, or a link without its blob, or with a pointer that is none
+		damaged map[int]any // what stands there instead: the content of a jws, or a link without its blob, or with a pointer that is none, or nothing
 	}{
 		{"empty", true, map[int]any{0: []byte{}}},
 		{"all empty", true, map[int]any{0: []byte{}, 1: []byte{}, 2: []byte{}}},
 		{"dangling", true, map[int]any{1: "dangling"}},
 		{"all dangling", true, map[int]any{0: "dangling", 1: "dangling", 2: "dangling"}},
+		{"one dangling, one absent", true, map[int]any{0: "dangling", 1: "absent"}},
 		{"wrong pointer", true, map[int]any{2: "pointer"}},
 		{"too long", false, map[int]any{0: long}},
 		{"all too long", false, map[int]any{0: long, 1: long, 2: long}},
@@ -134,7 +135,9 @@ func TestUnreadableSignatures(t *testing.T) {
 			case []byte:
 				put(below+"/jws", damage)
 			case string:
-				put(below+"/link", []byte(s.Digest))
+				if damage != "absent" {
+					put(below+"/link", []byte(s.Digest))
+				}
 				if damage == "pointer" {
 					put("blobs/sha256/"+s.Digest.Encoded()[:2]+"/"+s.Digest.Encoded()+"/pointer", []byte("none"))
 				}
