@@ -8,7 +8,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-TESTTIMEOUT ?= 15m
+TESTTIMEOUT ?= 25m
 FUZZTIME    ?= 60s
 IMAGE       ?= registryd:dev
 
