@@ -10,6 +10,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/registryd/registryd/internal/drivers"
 	"github.com/registryd/registryd/internal/reference"
 	"github.com/registryd/registryd/internal/tarsum"
 )
@@ -70,8 +71,8 @@ func (r *Repository) alias(ctx context.Context, sum reference.TarSum) (digest.Di
 // named makes a TarSum that was verified a name of a blob. Of several blobs that have it, the first one has the name for as long as it is here: a TarSum does
 // not say all of a blob, and who pulls by it is not to be given another one from one day to the next.
 func (r *Repository) named(ctx context.Context, sum reference.TarSum, d digest.Digest) error {
-	cur, err := load[alias](ctx, r.registry.driver, r.keys.tarSum(sum))
-	if err != nil {
+	cur, err := swap(ctx, r.registry.driver, r.keys.tarSum(sum), stored[alias]{}, alias{Digest: d})
+	if !errors.Is(err, drivers.ErrPrecondition) {
 		return err
 	}
 	if cur.live() && cur.Value.Digest != d {
