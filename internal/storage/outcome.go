@@ -78,16 +78,9 @@ func (r *Registry) see(ctx context.Context, e *Entry) (sight, error) {
 	return repository.seeDeleted(ctx, e)
 }
 
-// seePushed looks for the link, which is never removed, and then at the tags.
+// seePushed looks at the tags, and at the link, which is made before them and never removed, unless the tags tell it all.
 func (r *Repository) seePushed(ctx context.Context, e *Entry) (sight, error) {
-	link, err := load[revision](ctx, r.registry.driver, r.keys.revision(e.Digest))
-	if err != nil || link.etag == "" {
-		return sightNone, err
-	}
 	all := sightDone
-	if len(e.Tags) == 0 && (!link.live() || link.Value.Entry != e.ID) {
-		all = sightUnsure // it was there before; or was deleted since, or before
-	}
 	var recent []string
 	for _, tag := range e.Tags {
 		cur, err := load[tagRecord](ctx, r.registry.driver, r.keys.tag(tag))
@@ -103,6 +96,15 @@ func (r *Repository) seePushed(ctx context.Context, e *Entry) (sight, error) {
 		}
 		if cur.live() && r.registry.remembered(cur.Value.Time) {
 			recent = append(recent, r.keys.tag(tag))
+		}
+	}
+	if len(e.Tags) == 0 || all != sightDone {
+		link, err := load[revision](ctx, r.registry.driver, r.keys.revision(e.Digest))
+		if err != nil || link.etag == "" {
+			return sightNone, err
+		}
+		if !link.live() || link.Value.Entry != e.ID {
+			all = sightUnsure // it was there before; or was deleted since, or before
 		}
 	}
 	return all, r.registry.changed(ctx, recent...)

@@ -45,7 +45,7 @@ func (r *Registry) RunJournal(ctx context.Context) {
 	}
 }
 
-// FlushJournal removes what is settled now.
+// FlushJournal removes what is settled now. What is settled meanwhile waits for the next time, unless a whole batch of it has come: few requests of many keys.
 func (r *Registry) FlushJournal(ctx context.Context) error {
 	for {
 		batch := r.settled.take()
@@ -59,6 +59,9 @@ func (r *Registry) FlushJournal(ctx context.Context) error {
 		if err := r.driver.Delete(ctx, keys...); err != nil {
 			r.Settle(batch...)
 			return err
+		}
+		if len(batch) < settleBatch {
+			return nil
 		}
 	}
 }
