@@ -55,7 +55,7 @@ func endpointOptions(c config.Endpoint) events.Options {
 }
 
 // newEvents is what brings events to endpoints. conn is nil where no Redis is configured.
-func newEvents(registry *storage.Registry, conn *redisconn.Conn, namespace, instance string, endpoints []*events.Endpoint, reg prometheus.Registerer, log *zap.Logger) *events.Events {
+func newEvents(registry events.Registry, conn *redisconn.Conn, namespace, instance string, endpoints []*events.Endpoint, reg prometheus.Registerer, log *zap.Logger) *events.Events {
 	s := events.Settings{Registry: registry, Namespace: namespace, Instance: instance, Endpoints: endpoints, Registerer: reg, Log: log}
 	if conn != nil && s.Namespace != "" {
 		s.Conn = conn

@@ -23,7 +23,7 @@ const (
 )
 
 // startImport brings over what CNCF Distribution wrote, until that is done or ctx ends. The function it gives waits for it.
-func startImport(ctx context.Context, registry *storage.Registry, readOnly bool, log *zap.Logger) (wait func()) {
+func startImport(ctx context.Context, registry leasing, readOnly bool, log *zap.Logger) (wait func()) {
 	if !registry.Importing() {
 		return func() {}
 	}
@@ -55,7 +55,7 @@ func startImport(ctx context.Context, registry *storage.Registry, readOnly bool,
 	return func() { cancel(); <-done }
 }
 
-func importOnce(ctx context.Context, registry *storage.Registry, log *zap.Logger) error {
+func importOnce(ctx context.Context, registry leasing, log *zap.Logger) error {
 	start := time.Now()
 	var done storage.Imported
 	err := registry.WithLease(ctx, "import", importLease, func(ctx context.Context) (err error) {

@@ -20,7 +20,7 @@ const (
 )
 
 // startJanitor cleans up after uploads until ctx ends, unless the node shall write nothing. The function it gives waits for it.
-func startJanitor(ctx context.Context, registry *storage.Registry, readOnly bool, reg prometheus.Registerer, log *zap.Logger) (wait func()) {
+func startJanitor(ctx context.Context, registry leasing, readOnly bool, reg prometheus.Registerer, log *zap.Logger) (wait func()) {
 	if readOnly {
 		return func() {}
 	}

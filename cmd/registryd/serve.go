@@ -80,11 +80,13 @@ func (a *app) serve(ctx context.Context, c config.Loaded) (err error) {
 	}
 	defer func() { err = errors.Join(err, shared.Close()) }()
 	metrics.Cache(reg, func() metrics.CacheStats { return metrics.CacheStats(shared.registry.CacheStats()) })
+	metrics.Memory(reg, uploadMemory(store))
 
 	n := &servingNode{Loaded: c, shared: shared, driver: driver, me: thisNode(instance, b.version, main, debug), reg: reg, log: log}
 	n.uploads = &uploadCounter{Observer: observer{metrics.NewHTTP(reg)}}
 	n.view = clusterView(shared.registry, driver.Ping, shared.redis, shared.namespace)
-	n.deliver = newEvents(shared.registry, shared.redis, shared.namespace, instance, endpoints, reg, log)
+	n.work = leasing{shared.registry, metrics.NewLeases(reg)}
+	n.deliver = newEvents(n.work, shared.redis, shared.namespace, instance, endpoints, reg, log)
 	n.view.Sources = queueSources(n.deliver)
 	srv := n.server(tlsConfig)
 	sayReady(log, c, main, debug, b)
@@ -102,6 +104,7 @@ type servingNode struct {
 	driver  drivers.Driver
 	me      cluster.Node
 	view    cluster.View
+	work    leasing
 	deliver *events.Events
 	uploads *uploadCounter
 	reg     *prometheus.Registry
@@ -132,8 +135,8 @@ func (n *servingNode) server(tlsConfig *tls.Config) *server.Server {
 // startWork starts what a node does besides answering. The function that it gives ends it: events last, so that what was pushed until then is queued.
 func (n *servingNode) startWork(ctx context.Context, readOnly bool) (stop func()) {
 	stopEvents := startEvents(ctx, n.registry, n.deliver, readOnly)
-	stopImport := startImport(ctx, n.registry, readOnly, n.log)
-	stopJanitor := startJanitor(ctx, n.registry, readOnly, n.reg, n.log)
+	stopImport := startImport(ctx, n.work, readOnly, n.log)
+	stopJanitor := startJanitor(ctx, n.work, readOnly, n.reg, n.log)
 	stopAnnouncing := startAnnouncing(ctx, n.view, n.me, n.uploads.count, readOnly, n.log)
 	return func() {
 		stopAnnouncing()

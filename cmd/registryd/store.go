@@ -11,6 +11,7 @@ import (
 	"github.com/registryd/registryd/internal/drivers"
 	"github.com/registryd/registryd/internal/drivers/fs"
 	"github.com/registryd/registryd/internal/drivers/s3"
+	"github.com/registryd/registryd/internal/metrics"
 	"github.com/registryd/registryd/internal/storage"
 )
 
@@ -37,6 +38,15 @@ func openBucket(ctx context.Context, c config.Config, transport func(http.RoundT
 		Encrypt: o.Encrypt, KeyID: o.KeyID, StorageClass: o.StorageClass, ChunkSize: int64(o.ChunkSize), UniformParts: o.UniformParts,
 		Accelerate: o.Accelerate, UseDualStack: o.UseDualStack, UseFIPS: o.UseFIPS, UserAgent: o.UserAgent, Memory: int64(c.Uploads.Memory),
 	}, s3.Options{Transport: transport})
+}
+
+// uploadMemory gives the figures of the memory that uploads share; in a directory they share none.
+func uploadMemory(store drivers.Driver) func() metrics.MemoryStats {
+	bucket, ok := store.(*s3.Driver)
+	if !ok {
+		return func() metrics.MemoryStats { return metrics.MemoryStats{} }
+	}
+	return func() metrics.MemoryStats { return metrics.MemoryStats(bucket.MemoryStats()) }
 }
 
 // proveStore refuses a store that a node could not work with. A node that shall write nothing only asks whether it answers.

@@ -38,7 +38,7 @@ func (r *Repository) unfinished(ctx context.Context, up Upload, err error) (Uplo
 	if !errors.As(err, &o) || o.closed == nil {
 		return up, err
 	}
-	if _, statErr := r.StatBlob(ctx, o.closed.Closed); CodeOf(statErr) != BlobUnknown || statErr == nil {
+	if _, statErr := r.StatBlob(ctx, o.closed.Closed); CodeOf(statErr) != BlobUnknown {
 		if isTransient(statErr) {
 			return up, statErr
 		}
