@@ -22,8 +22,13 @@ type direct struct {
 	bytes   int               // of them
 	told    []receipt
 
-	complete bool // all that was in the journal before what this node is told of is known
-	skipped  bool // since the last walk: this node was told of an entry that is left to the next one
+	walk     int // how many walks have ended, as the watch counts them
+	hints    hints
+	sighted  map[string]bool // young entries, and those left alone, in this round
+	before   map[string]bool // likewise, in the one before
+	unknown  bool            // in this round there was what other nodes may hand over
+	complete bool            // all that was in the journal before what this node is told of is known
+	skipped  bool            // since the last walk: this node was told of an entry that is left to the next one
 }
 
 // tracked is an entry that is delivered, or was and is still listed.
@@ -42,6 +47,7 @@ func newDirect(e *Events) *direct {
 	d := &direct{
 		registry: e.Registry, figures: e.figures, times: &e.times,
 		entries: map[string]*tracked{}, lines: map[string]*line{}, recent: map[string][]byte{},
+		hints: hints{orders: map[string]hint{}, objects: map[string]bool{}},
 	}
 	for _, o := range e.outlets {
 		d.lines[o.Name] = &line{direct: d, endpoint: o.Endpoint, attempts: map[string]int{}, hand: map[string]bool{}}
@@ -54,8 +60,11 @@ func (d *direct) hear(orders []order) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.offer(slices.DeleteFunc(orders, func(o order) bool {
-		early := !d.complete && slices.ContainsFunc(o.endpoints, func(name string) bool { return d.lines[name] != nil && d.lines[name].endpoint.Ordered })
-		d.skipped = d.skipped || early
+		early := !d.complete && d.inOrder(o)
+		if early {
+			d.skipped = true
+			d.hint(o)
+		}
 		return early
 	}))
 }
@@ -119,7 +128,8 @@ func (d *direct) seen(id string, walk int) bool {
 func (d *direct) walked(walk int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.complete, d.skipped = d.complete || !d.skipped, false
+	d.complete, d.skipped, d.walk = d.complete || !d.skipped, false, walk+1
+	d.outdated(walk)
 	for id, t := range d.entries {
 		if t.left == 0 && t.walk < walk && time.Since(t.ended) > d.times.directWalk {
 			delete(d.entries, id)

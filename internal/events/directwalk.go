@@ -14,6 +14,7 @@ func (e *Events) deliverDirectly(ctx context.Context, w *watch) []receipt {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	d := newDirect(e)
+	d.walk = w.walk
 	var lanes sync.WaitGroup
 	for _, o := range e.outlets {
 		l := newLane(o, d.lines[o.Name], e.Registry, &e.times)
@@ -38,9 +39,10 @@ func (e *Events) walkDirectly(ctx context.Context, w *watch, d *direct) {
 			rest = e.times.bareWalk()
 		}
 		if !d.full() {
-			p, err := e.findPage(ctx, w, d, after)
+			r := d.begin()
+			p, err := e.findPage(ctx, w, d, r, after)
 			if err == nil && (after != "" || !p.last) {
-				e.findYoung(ctx, w, d)
+				e.findYoung(ctx, w, d, r)
 			}
 			if err == nil { // else the store is away, and whoever waits for it says so
 				after, news = p.next, news || p.news
@@ -86,7 +88,7 @@ type found struct {
 }
 
 // findPage looks at a page of the journal. It goes on at the same place if no more is to be found.
-func (e *Events) findPage(ctx context.Context, w *watch, d *direct, after string) (found, error) {
+func (e *Events) findPage(ctx context.Context, w *watch, d *direct, r *round, after string) (found, error) {
 	ids, next, err := e.Registry.Journal(ctx, after, journalPage)
 	if err != nil {
 		return found{}, err
@@ -98,34 +100,32 @@ func (e *Events) findPage(ctx context.Context, w *watch, d *direct, after string
 			unknown = append(unknown, id)
 		}
 	}
-	for few := range slices.Chunk(unknown, ruledAtOnce) {
+	f.news = anyYoung(unknown)
+	for few := range slices.Chunk(e.choose(ctx, w, d, r, unknown), ruledAtOnce) {
 		if ctx.Err() != nil || d.full() {
 			return found{next: after, news: true}, nil
 		}
 		orders := e.ruleAll(ctx, w, few, nil)
 		d.found(orders)
-		f.news = f.news || len(orders) > 0 || anyYoung(few)
+		f.news = f.news || len(orders) > 0
 	}
 	return f, nil
 }
 
 // anyYoung says whether pushes may be under way.
 func anyYoung(ids []string) bool {
-	return slices.ContainsFunc(ids, func(id string) bool {
-		at, ok := idTime(id)
-		return ok && time.Since(at) < time.Minute
-	})
+	return slices.ContainsFunc(ids, func(id string) bool { return young(id, time.Minute) })
 }
 
 // findYoung looks at the entries of the last minutes, but for those that it would take too long to list.
-func (e *Events) findYoung(ctx context.Context, w *watch, d *direct) {
+func (e *Events) findYoung(ctx context.Context, w *watch, d *direct, r *round) {
 	first := ulid.ULID{}
 	if err := first.SetTime(ulid.Timestamp(time.Now().Add(-5 * time.Minute))); err != nil {
 		return
 	}
 	after := first.String()
 	for range 5 {
-		f, err := e.findPage(ctx, w, d, after)
+		f, err := e.findPage(ctx, w, d, r, after)
 		if err != nil || f.last || f.next == after {
 			return
 		}

@@ -28,6 +28,12 @@
 // known to it alone: if it dies, its successor sends again what is not settled, which is all that any endpoint has yet to take. It holds 200,000
 // ids; an endpoint that is down until so many wait for it holds up what comes later for the others too, as long as there is no Redis.
 //
+// To read an entry of another node, and what came of it, costs two requests. So a node without Redis hands over, once a second, the entries that Committed
+// told it of, if there are several: as one object in the store (handover.go). The relay reads that before it looks at entries that it does not know, and
+// has it removed (directhanded.go). So that it is there in time, what is younger than three seconds is left alone once (directyoung.go). What is handed over
+// is a hint and nothing more: it only spares reading an entry that the relay meets in the journal. If it is not written, cannot be read, is there twice, or
+// the relay dies after removing it, the walk finds the entries all the same. What nobody takes, the janitor removes after an hour.
+//
 // Each endpoint has a lane (lane.go) of its own on each node, with a window of messages that it takes from the queue; of one that fails a node holds no more
 // than it needs to see whether it works. An event that failed is put off, by [Endpoint.Delay], and others go on; the attempts count for all nodes. While the
 // endpoint as a whole is paused nothing is tried, and nothing counts.
@@ -36,7 +42,7 @@
 // which they were queued. One that fails is tried again in its place. So a node has up to 512 of them in hand, and if they are all of one repository that
 // fails, the others wait as well. What is given up on is left out, and what is replayed comes at the end. A node that was stopped and wakes up may send
 // once more what it had under way. Order is that of the queue. After a loss of Redis it is that of the journal; without Redis it is that in which the
-// relay learns of pushes, and it learns of those of other nodes some seconds later.
+// relay learns of pushes, and it learns of those of other nodes some seconds later; among those, it is that of the journal.
 //
 // Pulls, mounts, and blobs ([Events.Happened]) are in no journal. They go through Redis alone, to each endpoint at most once, and are dropped where Redis is
 // away, an attempt fails, or more than 100,000 wait.

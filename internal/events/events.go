@@ -34,9 +34,10 @@ type Events struct {
 	figures *figures
 	times   times
 
-	intake chan arrival
-	size   atomic.Int64           // bytes of notes in it
-	direct atomic.Pointer[direct] // while this node delivers from the journal
+	intake   chan arrival
+	size     atomic.Int64           // bytes of notes in it
+	direct   atomic.Pointer[direct] // while this node delivers from the journal
+	handover handover
 }
 
 var _ storage.Outbox = (*Events)(nil)
@@ -46,7 +47,7 @@ func New(s Settings) *Events {
 	if s.Log == nil {
 		s.Log = zap.NewNop()
 	}
-	e := &Events{Settings: s, times: usualTimes, intake: make(chan arrival, intakeLength)}
+	e := &Events{Settings: s, times: usualTimes, intake: make(chan arrival, intakeLength), handover: handover{wake: make(chan struct{}, 1)}}
 	e.Endpoints = nil
 	for _, endpoint := range s.Endpoints {
 		if !endpoint.Disabled {
@@ -74,6 +75,7 @@ func (e *Events) Run(ctx context.Context) {
 	var all sync.WaitGroup
 	all.Go(func() { e.receive(ctx) })
 	all.Go(func() { e.relay(ctx) })
+	all.Go(func() { e.handOver(ctx) })
 	all.Go(func() { e.count(ctx) })
 	for _, l := range e.lanes {
 		all.Go(func() { l.run(ctx) })

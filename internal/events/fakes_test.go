@@ -28,12 +28,18 @@ type journal struct {
 	deadErr  error
 	sorted   []string // the ids, while they are known
 	leases   map[string]bool
+
+	handed  map[string][]storage.Handed
+	broken  map[string]bool // of these
+	handErr error
+	dropped int
 }
 
 func newJournal() *journal {
 	return &journal{
 		entries: map[string]storage.Entry{}, outcomes: map[string]storage.Outcome{}, settled: map[string]int{},
 		dead: map[string]map[string]storage.DeadEvent{}, leases: map[string]bool{},
+		handed: map[string][]storage.Handed{}, broken: map[string]bool{},
 	}
 }
 
@@ -134,6 +140,39 @@ func (j *journal) WithLease(ctx context.Context, name string, _ time.Duration, f
 	return fn(ctx)
 }
 
+func (j *journal) Hand(_ context.Context, entries ...storage.Handed) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.handErr == nil {
+		j.handed[newID(time.Now())] = entries
+	}
+	return j.handErr
+}
+
+func (j *journal) HandedOver(context.Context, string, int) (ids []string, next string, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Sorted(maps.Keys(j.handed)), "", nil
+}
+
+func (j *journal) ReadHanded(_ context.Context, id string) ([]storage.Handed, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.broken[id] {
+		return nil, storage.ErrHanded
+	}
+	return j.handed[id], nil
+}
+
+func (j *journal) DropHanded(ids ...string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, id := range ids {
+		delete(j.handed, id)
+		j.dropped++
+	}
+}
+
 // left is how many entries nobody has settled.
 func (j *journal) left() int {
 	j.mu.Lock()
@@ -173,7 +212,7 @@ var quick = times{
 	stale: 20 * time.Second, refresh: 200 * time.Millisecond, lease: 3 * time.Second,
 	relayLease: 10 * time.Second, relayRetry: 50 * time.Millisecond, untold: 100 * time.Millisecond,
 	betweenWalks: 50 * time.Millisecond, betweenPages: 20 * time.Millisecond, away: 300 * time.Millisecond,
-	directWalk: 50 * time.Millisecond, gone: 10 * time.Minute, idle: time.Hour,
+	directWalk: 50 * time.Millisecond, hand: 20 * time.Millisecond, gone: 10 * time.Minute, idle: time.Hour,
 }
 
 // running is an Events that runs.

@@ -124,6 +124,8 @@ func (e *Events) place(ctx context.Context, all []arrival) {
 		d.hear(orders)
 	} else if e.remote != nil && e.Conn.Up() {
 		e.enqueue(ctx, orders)
+	} else {
+		e.handover.add(orders) // replays are never told of, so these are for whoever wants them
 	}
 	e.tell(ctx, told)
 }

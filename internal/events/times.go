@@ -21,7 +21,8 @@ type times struct {
 	betweenWalks           time.Duration // of the journal, with Redis: 5 s are 17,280 LISTs a day
 	betweenPages           time.Duration // of 1,000 entries: 1.5 s are 57,600 LISTs a day at most, while much waits
 	away                   time.Duration // how long Redis is away before the relay leaves the lease to others, and then, if it must, delivers by itself
-	directWalk             time.Duration // without Redis: 2 s are 43,200 LISTs a day, twice as many while more than a page waits, a quarter while nothing comes
+	directWalk             time.Duration // without Redis: 2 s are 43,200 LISTs a day, a quarter while nothing comes, twice as many while other nodes push or more than a page waits
+	hand                   time.Duration // without Redis: how often a node hands over what it was told of, one request if there is something
 	gone                   time.Duration // for how long no node has an endpoint, before what waits for it goes among the dead
 	idle                   time.Duration // since when a consumer that has nothing was not heard of, before it is removed
 }
@@ -33,6 +34,9 @@ func (t *times) yield() time.Duration { return t.relayRetry * 3 / 2 }
 // min, or so with Redis.
 func (t *times) idleWalk() time.Duration { return 4 * t.directWalk }
 func (t *times) bareWalk() time.Duration { return 30 * t.directWalk }
+
+// handed is how old an entry is when its node has handed it over and a walk has come since, unless it never will be.
+func (t *times) handed() time.Duration { return t.hand + t.directWalk }
 
 // rest is until an entry is looked at again with which nothing can be done: minutes.
 func (t *times) rest() time.Duration { return t.gone / 4 }
@@ -54,6 +58,7 @@ var usualTimes = times{
 	betweenPages: 1500 * time.Millisecond,
 	away:         5 * time.Second,
 	directWalk:   2 * time.Second,
+	hand:         time.Second,
 	gone:         10 * time.Minute,
 	idle:         time.Hour,
 }

@@ -140,6 +140,11 @@ func (e *Events) rule(ctx context.Context, w *watch, id string, lost []string) *
 		}
 		return &order{id: id, note: entry.Note, endpoints: lost, repair: true}
 	}
+	if d := e.direct.Load(); d != nil {
+		if o := d.hinted(id); o != nil {
+			return e.wanted(*o)
+		}
+	}
 	entry, ruling, err := w.look(ctx, id)
 	if err != nil {
 		if ctx.Err() == nil && w.once(id) {
@@ -176,9 +181,14 @@ func (e *Events) address(ctx context.Context, w *watch, entry *storage.Entry) *o
 		w.later(entry.ID, e.times.rest())
 		return nil
 	}
-	if len(names) == 0 {
-		e.Registry.Settle(entry.ID)
+	return e.wanted(order{id: entry.ID, note: entry.Note, endpoints: names})
+}
+
+// wanted settles an entry that nobody is to hear of.
+func (e *Events) wanted(o order) *order {
+	if len(o.endpoints) == 0 {
+		e.Registry.Settle(o.id)
 		return nil
 	}
-	return &order{id: entry.ID, note: entry.Note, endpoints: names}
+	return &o
 }

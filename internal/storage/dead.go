@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"path"
 	"time"
 
@@ -71,11 +70,8 @@ func (r *Registry) DeadEvent(ctx context.Context, endpoint, id string) (*DeadEve
 		return nil, err
 	}
 	var record deadRecord
-	if err := json.Unmarshal(content, &record); err != nil {
-		return nil, fmt.Errorf("dead event %s of %s cannot be read: %w", id, endpoint, err)
-	}
-	if record.Version != formatVersion {
-		return nil, fmt.Errorf("dead event %s of %s has format version %d, this node knows %d", id, endpoint, record.Version, formatVersion)
+	if err := json.Unmarshal(content, &record); err != nil || record.Version != formatVersion {
+		return nil, notRead("dead event "+id+" of "+endpoint, content, err)
 	}
 	return &record.DeadEvent, nil
 }

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -38,7 +39,46 @@ func (f *fsck) checkJournal(ctx context.Context) error {
 	if waitErr := group.Wait(); waitErr != nil {
 		return waitErr
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return f.checkHanded(ctx)
+}
+
+// checkHanded looks at the hints that nodes hand to the relay. Nothing is lost with one, so none is damage.
+func (f *fsck) checkHanded(ctx context.Context) error {
+	return f.each(ctx, f.keys.handedPrefix(), func(info drivers.Info) error {
+		f.step()
+		id, ok := f.keys.parseHanded(info.Key)
+		if !ok {
+			f.found(Note, info.Key, "this key is not one of registryd's")
+			return nil
+		}
+		if age := f.dataAge(id, info); age > pruneAge {
+			return f.leftHanded(ctx, info, age)
+		}
+		if !f.opts.Deep {
+			return nil
+		}
+		_, err := f.ReadHanded(ctx, id)
+		if errors.Is(err, ErrHanded) {
+			f.found(Note, info.Key, "%v; what it names is in the journal as well", err)
+			err = nil
+		}
+		return err
+	})
+}
+
+func (f *fsck) leftHanded(ctx context.Context, info drivers.Info, age time.Duration) error {
+	finding := Finding{Severity: Leftover, Key: info.Key, Size: info.Size, Age: age, Message: "no node took what was handed over here"}
+	if f.opts.Prune {
+		if err := f.driver.Delete(ctx, info.Key); err != nil {
+			return err
+		}
+		finding.Pruned = true
+	}
+	f.report(finding)
+	return nil
 }
 
 // checkDead counts the events that endpoints did not take, and with Deep reads them.

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 
 	"github.com/opencontainers/go-digest"
 
@@ -284,6 +285,10 @@ func (r *fsckRepo) checkUpload(ctx context.Context, e fsckEntry) error {
 	cur, err := load[checkpoint](ctx, r.driver, e.info.Key)
 	if isTransient(err) {
 		return err
+	}
+	if errors.Is(err, errNewer) {
+		r.found(Note, e.info.Key, "%v", err)
+		return nil
 	}
 	up := PendingUpload{keys: append(e.before, e.info.Key)}
 	if err == nil && cur.live() {

@@ -63,13 +63,16 @@ type JanitorOptions struct {
 	Progress func(stage string, done, all int)
 }
 
-// Run looks at all uploads and all data once.
+// Run looks at all uploads, all data, and what was handed to a relay once.
 func (j *Janitor) Run(ctx context.Context, opts JanitorOptions) (Cleaned, error) {
 	var done Cleaned
 	// What cannot be removed today must not keep the rest from being removed.
 	err := j.uploads(ctx, opts, &done)
 	if !isTransient(err) {
 		err = errors.Join(err, j.data(ctx, opts, &done))
+	}
+	if !isTransient(err) {
+		err = errors.Join(err, j.handed(ctx, opts))
 	}
 	if store, ok := drivers.As[drivers.Expirer](j.registry.driver); ok && !isTransient(err) {
 		var partsErr error
@@ -168,6 +171,9 @@ func (r *Registry) uploadsOf(ctx context.Context, prefix string, all bool, do fu
 		cur, err := load[checkpoint](ctx, r.driver, up.keys[len(up.keys)-1])
 		if isTransient(err) {
 			return err
+		}
+		if errors.Is(err, errNewer) {
+			up.Abandoned = false // whatever it says, a node of that release knows what to do
 		}
 		if err == nil && cur.live() {
 			up.session, up.Offset, up.Closed = cur.Value.Session, cur.Value.Session.Offset, cur.Value.Closed != ""

@@ -34,6 +34,10 @@ import (
 // has not, and cannot any more, is dropped. An entry that could be either is delivered: an event may come twice, or for a push that was never
 // acknowledged, but none that was acknowledged goes missing.
 //
+// Where nodes have no Redis in common, the relay would have to read each entry of another node, and what came of it. So a node that was told of several hands
+// them to the relay as one object (handed.go): these are visible, and this is their note. That is a hint and nothing more. It names entries that stand in
+// the journal, and is worth nothing without them; if it is not written, is broken, comes twice or is lost, the entries are found as ever.
+//
 // An entry is written once, by one process, under a name of its own, and then only deleted; nobody swaps it. Deleting it twice does no harm.
 
 // Action is what an entry is about.

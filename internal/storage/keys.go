@@ -31,6 +31,7 @@ const CheckFolder = DefaultRoot + "/meta/check"
 //	repositories/<name>/_uploads/<id>/<seq>                                      a checkpoint of an upload under way
 //	catalog/<name, encoded>                                                      one leaf per repository
 //	journal/<ulid>                                                               one push or deletion under way, or not yet delivered
+//	handed/<ulid>                                                                entries of the journal that a node hands to the relay: a hint
 //	dead/<endpoint>/<ulid>                                                       an event that an endpoint did not take
 //	meta/format                                                                  who wrote the store first, and what is left to bring over
 //	meta/leases/<name>                                                           which node does a job that one at a time should do
@@ -72,6 +73,8 @@ func (k keys) nodesPrefix() string                { return k.root + "/meta/nodes
 func (k keys) node(instance string) string        { return k.nodesPrefix() + instance }
 func (k keys) journalPrefix() string              { return k.root + "/journal/" }
 func (k keys) entry(id string) string             { return k.journalPrefix() + id }
+func (k keys) handedPrefix() string               { return k.root + "/handed/" }
+func (k keys) handed(id string) string            { return k.handedPrefix() + id }
 func (k keys) allDeadPrefix() string              { return k.root + "/dead/" }
 func (k keys) deadPrefix(endpoint string) string  { return k.allDeadPrefix() + endpoint + "/" }
 func (k keys) catalogPrefix() string              { return k.root + "/catalog/" }

@@ -3,6 +3,7 @@ package storage
 import (
 	"strings"
 
+	"github.com/oklog/ulid/v2"
 	"github.com/opencontainers/go-digest"
 
 	"github.com/registryd/registryd/internal/reference"
@@ -128,6 +129,13 @@ func (at repoKey) old(p []string) repoKey {
 		return repoKey{}
 	}
 	return at
+}
+
+// parseHanded is the id of what was handed over at key.
+func (k keys) parseHanded(key string) (string, bool) {
+	id, ok := strings.CutPrefix(key, k.handedPrefix())
+	_, err := ulid.ParseStrict(id)
+	return id, ok && err == nil
 }
 
 // parsePointer is the digest whose pointer stands at key.

@@ -13,8 +13,11 @@ import (
 	"github.com/registryd/registryd/internal/drivers"
 )
 
-// formatVersion is written into every record. A node refuses records of a version it does not know.
+// formatVersion is written into every record. A node refuses records of a version it does not know, and leaves them as they are.
 const formatVersion = 1
+
+// errNewer: a record was written by a later release, in a form that this one does not know.
+var errNewer = errors.New("a later release wrote it, and has to read it")
 
 // maxRecord bounds what is read as a record, in bytes: a referrer holds the annotations of a manifest of up to 64 MiB.
 const maxRecord = 80 << 20
@@ -76,13 +79,26 @@ func decode[T any, P record[T]](key string, content []byte) (*T, error) {
 			return value, nil
 		}
 	}
-	if err := json.Unmarshal(content, value); err != nil {
-		return nil, fmt.Errorf("record %s cannot be read: %w", key, err)
+	err := json.Unmarshal(content, value)
+	if err == nil && P(value).head().Version == formatVersion {
+		return value, nil
 	}
-	if v := P(value).head().Version; v != formatVersion {
-		return nil, fmt.Errorf("record %s has format version %d, this node knows %d", key, v, formatVersion)
+	return nil, notRead("record "+key, content, err)
+}
+
+// notRead says why something that was written down cannot be read; err is that of parsing it, if that failed. Its version counts more: another version
+// may look like anything else.
+func notRead(what string, content []byte, err error) error {
+	var head struct {
+		Version int `json:"v"`
 	}
-	return value, nil
+	switch versionErr := json.Unmarshal(content, &head); {
+	case versionErr == nil && head.Version > formatVersion:
+		return fmt.Errorf("%s has format version %d, this node knows %d: %w", what, head.Version, formatVersion, errNewer)
+	case versionErr == nil && head.Version != formatVersion:
+		return fmt.Errorf("%s has format version %d, this node knows %d", what, head.Version, formatVersion)
+	}
+	return fmt.Errorf("%s cannot be read: %w", what, err)
 }
 
 // encode writes a record as it was meant: escaping for HTML could make it many times as long.

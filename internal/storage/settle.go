@@ -12,20 +12,19 @@ const (
 	settleMost  = 100_000 // entries that wait; more are left to whoever walks the journal
 )
 
-// settled are journal entries of which nothing is left to be done. They are removed many at a time: what is lost with the process is found again.
+// settled are the keys of journal entries of which nothing is left to be done, and of what was handed over and taken. They are removed many at a time: what is lost with the process is found again.
 type settled struct {
-	mu  sync.Mutex
-	ids []string
+	mu   sync.Mutex
+	keys []string
 }
 
 // Settle forgets entries of the journal, soon. It costs no request of its own (see RunJournal).
 func (r *Registry) Settle(ids ...string) {
-	r.settled.mu.Lock()
-	defer r.settled.mu.Unlock()
-	if room := settleMost - len(r.settled.ids); len(ids) > room {
-		ids = ids[:max(room, 0)]
+	keys := make([]string, len(ids))
+	for i, id := range ids {
+		keys[i] = r.keys.entry(id)
 	}
-	r.settled.ids = append(r.settled.ids, ids...)
+	r.settled.add(keys)
 }
 
 // RunJournal removes settled entries, once a second, until ctx ends, and then those that are left.
@@ -52,12 +51,8 @@ func (r *Registry) FlushJournal(ctx context.Context) error {
 		if len(batch) == 0 {
 			return nil
 		}
-		keys := make([]string, len(batch))
-		for i, id := range batch {
-			keys[i] = r.keys.entry(id)
-		}
-		if err := r.driver.Delete(ctx, keys...); err != nil {
-			r.Settle(batch...)
+		if err := r.driver.Delete(ctx, batch...); err != nil {
+			r.settled.add(batch)
 			return err
 		}
 		if len(batch) < settleBatch {
@@ -66,11 +61,20 @@ func (r *Registry) FlushJournal(ctx context.Context) error {
 	}
 }
 
+func (s *settled) add(keys []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if room := settleMost - len(s.keys); len(keys) > room {
+		keys = keys[:max(room, 0)]
+	}
+	s.keys = append(s.keys, keys...)
+}
+
 func (s *settled) take() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := min(len(s.ids), settleBatch)
-	batch := s.ids[:n:n]
-	s.ids = s.ids[n:]
+	n := min(len(s.keys), settleBatch)
+	batch := s.keys[:n:n]
+	s.keys = s.keys[n:]
 	return batch
 }

@@ -109,7 +109,9 @@ func (u Upload) fullState() []byte {
 func ResumeUpload(id string, seq uint64, started time.Time, offset int64, state []byte) (Upload, error) {
 	up := Upload{ID: id, Seq: seq, Started: started, Offset: offset}
 	if len(state) < 2 || state[0] != stateVersion {
-		return Upload{}, errors.New("the state of the upload is of an unknown version")
+		unknown := uploadUnknown() // as with all else that another release may put into a token
+		unknown.Err = errors.New("the state of the upload is of an unknown version")
+		return Upload{}, unknown
 	}
 	up.remote = state[1]&flagRemote != 0
 	fields := [][]byte{}

@@ -23,7 +23,7 @@ location = "$REGISTRY"
 insecure = true
 
 [[registry]]
-location = "$OTHER_REGISTRY"
+location = "${OTHER_REGISTRY:-$REGISTRY}"
 insecure = true
 END
 
