@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +22,7 @@ type Options struct {
 	Provider string   // uploads.provider of the nodes; empty leaves the default
 	Meter    bool     // note what each node asks of the store: Node.Requests
 	Env      []string // more of the environment of all nodes, as NAME=value; what it names goes before what is set here
+	Programs []string // a registryd for each of the first nodes, such as one of another release; the others, and those of "", run what is built from this tree
 }
 
 // Cluster is some nodes that serve one bucket.
@@ -108,8 +111,17 @@ func (c *Cluster) empty() {
 	}
 }
 
-// end is the last lines of a text.
-func end(text string, lines int) string {
-	all := strings.SplitAfter(text, "\n")
-	return strings.Join(all[max(0, len(all)-lines-1):], "")
+// end is the last lines of a log, without those of requests that the node has answered as it should: there are thousands, and they hide the rest.
+func end(log string, lines int) string {
+	var kept []string
+	for line := range strings.Lines(log) {
+		var l struct {
+			Msg    string
+			Status int
+		}
+		if json.Unmarshal([]byte(line), &l) != nil || l.Msg != "request" || l.Status >= http.StatusInternalServerError {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept[max(0, len(kept)-lines):], "")
 }

@@ -15,7 +15,7 @@ import (
 // ask sends GET /v2/ and gives the number of the node that answered, or -1 when nobody did in time.
 func ask(t *testing.T, client *http.Client, url string) int {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/v2/", nil)
 	if err != nil {

@@ -10,11 +10,13 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/registryd/registryd/internal/teststore"
 )
 
 // Request is what a node asked of the store, and got an answer to.
 type Request struct {
-	Operation string // as S3 calls it: GetObject, PutObject, HeadObject, ListObjectsV2, UploadPart...
+	Operation string // as S3 calls it: see teststore.Operation
 	Key       string // in the bucket; empty for those that are about the bucket
 	Upload    string // id of a multipart upload
 	Part      int    // number of a part
@@ -90,7 +92,7 @@ func (m *meter) carry(client *net.TCPConn, store string) {
 func (m *meter) note(r *http.Request, status int) {
 	query := r.URL.Query()
 	_, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	seen := Request{Operation: operation(r), Key: key, Upload: query.Get("uploadId"), Size: max(r.ContentLength, 0), Status: status, Time: time.Now()}
+	seen := Request{Operation: teststore.Operation(r), Key: key, Upload: query.Get("uploadId"), Size: max(r.ContentLength, 0), Status: status, Time: time.Now()}
 	if decoded, err := strconv.ParseInt(r.Header.Get("X-Amz-Decoded-Content-Length"), 10, 64); err == nil {
 		seen.Size = decoded
 	}
@@ -98,31 +100,4 @@ func (m *meter) note(r *http.Request, status int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.seen = append(m.seen, seen)
-}
-
-// operation names a request as S3 does.
-func operation(r *http.Request) string {
-	query := r.URL.Query()
-	bucket := strings.Count(strings.Trim(r.URL.Path, "/"), "/") == 0
-	switch {
-	case query.Has("uploads") && r.Method == http.MethodPost:
-		return "CreateMultipartUpload"
-	case query.Has("uploads"):
-		return "ListMultipartUploads"
-	case query.Has("partNumber"):
-		return "UploadPart"
-	case query.Has("uploadId") && r.Method == http.MethodPost:
-		return "CompleteMultipartUpload"
-	case query.Has("uploadId") && r.Method == http.MethodDelete:
-		return "AbortMultipartUpload"
-	case query.Has("uploadId"):
-		return "ListParts"
-	case query.Has("delete"):
-		return "DeleteObjects"
-	case query.Has("list-type"):
-		return "ListObjectsV2"
-	case bucket:
-		return r.Method + " of the bucket"
-	}
-	return map[string]string{http.MethodGet: "GetObject", http.MethodHead: "HeadObject", http.MethodPut: "PutObject", http.MethodDelete: "DeleteObject"}[r.Method]
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/url"
@@ -38,11 +39,15 @@ type Node struct {
 	process atomic.Pointer[node.Node] // the last one that was started; nil if there was none
 
 	starting sync.Mutex
+	program  string // what the next process runs
 	before   string // log of the processes before
 }
 
 func (c *Cluster) newNode(number int) *Node {
 	n := &Node{number: number, cluster: c}
+	if number < len(c.opts.Programs) {
+		n.program = c.opts.Programs[number]
+	}
 	store := strings.TrimPrefix(c.Store.Endpoint, "http://")
 	if c.opts.Meter {
 		n.meter = newMeter(c.t, store)
@@ -70,6 +75,13 @@ func (n *Node) env() []string {
 	return append(env, n.cluster.opts.Env...)
 }
 
+// Use has the next Start run that program, or with "" what is built from this tree: a node is upgraded, or goes back.
+func (n *Node) Use(program string) {
+	n.starting.Lock()
+	defer n.starting.Unlock()
+	n.program = program
+}
+
 // Start runs a process if none runs, and waits until it is ready. With more of the environment, which holds until the next Start, a node is configured
 // anew.
 func (n *Node) Start(env ...string) {
@@ -78,7 +90,7 @@ func (n *Node) Start(env ...string) {
 	if n.addr() != "" {
 		return
 	}
-	process, err := node.Start(n.cluster.program, slices.Concat(n.env(), env)...)
+	process, err := node.Start(cmp.Or(n.program, n.cluster.program), slices.Concat(n.env(), env)...)
 	if err != nil {
 		n.cluster.t.Errorf("start node %d: %v", n.number, err)
 		return

@@ -24,7 +24,7 @@ func TestRedis(t *testing.T) {
 	exists := func(want bool) func(*testing.T) {
 		return func(t *testing.T) {
 			t.Helper()
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
 			var n int64
 			var err error
