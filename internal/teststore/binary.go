@@ -37,11 +37,14 @@ func Build() ([]string, error) {
 		}
 		paths = append(paths, path)
 	}
-	path, err := redisServer()
-	if err != nil {
-		return nil, err
+	for _, find := range []func() (string, error){redisServer, skopeo} {
+		path, err := find()
+		if err != nil {
+			return nil, err
+		}
+		paths = append(paths, path)
 	}
-	return append(paths, path), nil
+	return paths, nil
 }
 
 // cacheDir keeps built programs from one run to the next.

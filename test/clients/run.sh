@@ -3,6 +3,7 @@
 #
 # The registry is built from this checkout and started on a free loopback port, unless
 #   REGISTRYD=path       names a binary to start instead
+#   NODES=2              starts so many nodes, which share a bucket of MinIO and a Redis (make tools)
 #   REGISTRY=host:port   names one that runs already (plain HTTP; deleting and schema 1 must be enabled);
 #                        OTHER_REGISTRY=host:port is another node of it
 # REGISTRYD_TOOLS is where install.sh put the clients that it built.
@@ -21,6 +22,7 @@ NAMESPACE=clients-$$ REPO=- # the scripts get theirs from run_script
 run_id=clients-$(date +%s)-$$
 server_log=$work/server.log
 external=${REGISTRY:-}
+NODES=${NODES:-1}
 REGISTRY=${REGISTRY:--}
 TOOLS=${REGISTRYD_TOOLS:-$HOME/.cache/registryd-tools}
 PATH=$TOOLS:$PATH
@@ -37,6 +39,7 @@ cleanup() {
     wait "$script_pid" || true
   fi
   stop_server || true
+  stop_others
   rm -rf "$work"
 }
 
@@ -44,7 +47,6 @@ cleanup() {
 run_script() {
   local name=$1 status=0
   mkdir "$work/$name"
-  export OTHER_REGISTRY=${OTHER_REGISTRY:-$REGISTRY}
   WORK=$work/$name NAMESPACE=$run_id/$name REPO=$REGISTRY/$run_id/$name OTHER_REPO=$OTHER_REGISTRY/$run_id/$name \
     timeout -k 30 "$script_seconds" bash "$here/$name.sh" &
   script_pid=$!
@@ -79,15 +81,17 @@ main() {
   for name; do
     [[ " ${all[*]} " == *" $name "* ]] || { echo "no client $name, there are: ${all[*]}" >&2; exit 2; }
   done
+  [[ $NODES == [1-9] ]] || { echo "NODES is $NODES: set it to a number from 1 to 9" >&2; exit 2; }
   (($# > 0)) || set -- "${all[@]}"
   if [[ -z $external ]]; then
     if [[ -z ${REGISTRYD:-} ]]; then
       REGISTRYD=$work/registryd
       build_server "$here/../.." "$REGISTRYD"
     fi
-    start_server "$REGISTRYD" "$work/data" "$server_log"
+    start_server "$REGISTRYD" "$work/data" "$server_log" "$NODES"
   fi
-  echo "testing the registry at $REGISTRY"
+  export OTHER_REGISTRY=${OTHER_REGISTRY:-$REGISTRY}
+  echo "testing the registry at $REGISTRY$([[ $OTHER_REGISTRY == "$REGISTRY" ]] || echo " and $OTHER_REGISTRY")"
   bash "$here/fixtures.sh" "$FIXTURES"
   for name; do run_script "$name"; done
   [[ -n $external ]] || end_server
