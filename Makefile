@@ -71,13 +71,19 @@ bench: ## Time pushes onto MinIO beside a bare PutObject and CNCF Distribution (
 	$(GO) run ./bench -limit 1.4 $(ARGS)
 
 .PHONY: test-clients
-test-clients: build ## Push and pull with docker, podman, skopeo, crane, regctl and helm
+test-clients: build tools ## Push and pull with docker, podman, skopeo, crane, regctl and helm; with skopeo and cosign through two nodes
 	./test/clients/install.sh
 	REGISTRYD=$(CURDIR)/bin/registryd ./test/clients/run.sh
+	NODES=2 REGISTRYD=$(CURDIR)/bin/registryd ./test/clients/run.sh skopeo cosign
 
 .PHONY: image
 image: ## Build the container image, IMAGE=registryd:dev, for this machine (needs docker compose)
-	REGISTRYD_IMAGE=$(IMAGE) VERSION=$(VERSION) docker compose -f deploy/docker-compose.yml build registryd-1
+	REGISTRYD_IMAGE=$(IMAGE) REGISTRYD_VERSION=$(VERSION) docker compose -f deploy/docker-compose.yml build registryd-1
+
+.PHONY: image-push
+image-push: ## Build the image for amd64 and arm64 and push it, IMAGE=registry.example.com/registryd:0.1.0 (needs docker buildx)
+	@[[ "$(IMAGE)" == */* ]] || { echo "Say where to push it: make image-push IMAGE=registry.example.com/registryd:0.1.0"; exit 1; }
+	docker buildx build --platform linux/amd64,linux/arm64 --build-arg VERSION=$(VERSION) -f deploy/Dockerfile -t $(IMAGE) --push .
 
 .PHONY: e2e-compose
 e2e-compose: ## Try the cluster of deploy/docker-compose.yml, with docker, podman and crane (some minutes)

@@ -91,7 +91,7 @@ var (
 	histogram = regexp.MustCompile(`_bucket$`)
 )
 
-// ask notes the metrics and labels of an expression. job and instance are Prometheus's own.
+// ask notes the metrics and labels of an expression. namespace, job and instance are Prometheus's own.
 func ask(asked map[string]map[string]bool, expr string) {
 	for _, found := range selector.FindAllStringSubmatch(expr, -1) {
 		name := found[1]
@@ -99,7 +99,7 @@ func ask(asked map[string]map[string]bool, expr string) {
 			asked[name] = make(map[string]bool)
 		}
 		for _, label := range matcher.FindAllStringSubmatch(found[2], -1) {
-			if label[1] != "job" && label[1] != "instance" {
+			if !slices.Contains([]string{"namespace", "job", "instance"}, label[1]) {
 				asked[name][label[1]] = true
 			}
 		}

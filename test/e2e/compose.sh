@@ -8,12 +8,12 @@ set -euo pipefail
 . "$root/test/e2e/traffic.sh"
 . "$root/test/e2e/clients.sh"
 
-export REGISTRYD_PORT=${REGISTRYD_PORT:-5000} REGISTRYD_IMAGE=registryd:e2e VERSION=e2e
+export REGISTRYD_PORT=${REGISTRYD_PORT:-5000} REGISTRYD_IMAGE=registryd:e2e REGISTRYD_VERSION=e2e
 REGISTRY=localhost:$REGISTRYD_PORT
 project=registryd-e2e
 
 compose() {
-  docker compose -p "$project" -f "$root/deploy/docker-compose.yml" --env-file "$root/deploy/compose/events.env" --profile events "$@"
+  docker compose -p "$project" -f "$root/deploy/docker-compose.yml" --env-file "$root/deploy/compose/events.env" "$@"
 }
 
 pulled() { sed -n 's/^ *image: \(&[a-z]* \)\{0,1\}\([a-z].*\)$/\2/p' "$root/deploy/docker-compose.yml" | grep -vE '^(prom|grafana)/' | sort -u; }
@@ -31,7 +31,7 @@ get_images() {
 
 build_image() {
   local size limit=$((40 * 1000 * 1000))
-  make -C "$root" image IMAGE="$REGISTRYD_IMAGE" VERSION="$VERSION"
+  make -C "$root" image IMAGE="$REGISTRYD_IMAGE" VERSION="$REGISTRYD_VERSION"
   size=$(docker image inspect --format '{{.Size}}' "$REGISTRYD_IMAGE")
   echo "$((size / 1000000)) MB" >"$NOTE"
   ((size < limit)) || { echo "the image has $size bytes, more than $limit"; return 1; }
@@ -39,11 +39,10 @@ build_image() {
 
 nothing_left_over() {
   same containers "$(compose ps -aq)" ""
-  same volumes "$(volumes)" "$(cat "$WORK/volumes")"
+  same volumes "$(docker volume ls -q --filter "label=com.docker.compose.project=$project")" ""
   same networks "$(docker network ls -q --filter "label=com.docker.compose.project=$project")" ""
 }
 
-volumes() { docker volume ls -q | sort; }
 up() { compose up -d --wait --wait-timeout 180; }
 down() { compose --profile '*' down "$@"; }
 take_down() { down -v --remove-orphans && nothing_left_over; }
@@ -123,7 +122,6 @@ use_engine
 step "Docker engine" engine_answers
 at_end remove_images
 step "images" get_images
-volumes >"$WORK/volumes"
 at_end remove_image
 at_end take_down
 step "docker compose up, which builds the image" up

@@ -22,7 +22,35 @@ refused_pod() {
   [[ $said == *restricted* ]] || { echo "$said"; return 1; }
 }
 
-server_takes() { kubectl kustomize "$root/$1" | k apply --dry-run=server --validate=strict --warnings-as-errors -f -; }
+# server_takes DIR: and of production, what it has as comments too, each choice alone and those that go together
+server_takes() {
+  taken "$root/$1"
+  [[ $1 == */production ]] || return 0
+  chosen gateway-api HTTPRoute
+  chosen ingress-nginx
+  chosen cert-manager Certificate
+  chosen monitoring monitoring.coreos.com
+  chosen '' NetworkPolicy
+  chosen 'gateway-api|monitoring' 'HTTPRoute|monitoring.coreos.com|NetworkPolicy'
+  chosen 'ingress-nginx|cert-manager|monitoring' 'Certificate|monitoring.coreos.com|NetworkPolicy'
+}
+
+taken() { kubectl kustomize "$1" | k apply --dry-run=server --validate=strict --warnings-as-errors -f -; }
+
+# chosen COMPONENTS [PATCHES]: the server takes a copy of production with these lines in force, and with another name, which stands in all of it
+chosen() {
+  local copy overlay file line
+  copy=$(mktemp -d "$WORK/chosen.XXXXXX")
+  overlay=$copy/k8s/overlays/production file=$overlay/kustomization.yaml
+  cp -r "$root/deploy/k8s" "$copy/k8s"
+  sed -i 's#=registry.example.com#=name.test#; s#newName: registry.example.com/#newName: name.test/#' "$file"
+  [[ -z $1 ]] || sed -E -i "s#^. (components:)#\1#; s,^# (  - .*/components/($1) ),\1," "$file"
+  [[ -z ${2:-} ]] || sed -E -i "/^  # - target: .*($2)/,/^\$/ s,^  # ,  ," "$file"
+  for line in $(tr '|' ' ' <<<"$1"); do grep -q "^  - .*/components/$line " "$file" || { echo "there is no $line to choose"; return 1; }; done
+  for line in $(tr '|' ' ' <<<"${2:-}"); do grep -q "^  - target: .*$line" "$file" || { echo "there is no patch of $line to choose"; return 1; }; done
+  if kubectl kustomize "$overlay" | grep -F registry.example.com; then echo "the name was not set everywhere, with $*"; return 1; fi
+  taken "$overlay"
+}
 
 apply_local() {
   kubectl apply -k "$root/deploy/k8s/overlays/local" --warnings-as-errors
@@ -34,7 +62,10 @@ apply_local() {
 # open_volumes: those of the rig belong to root, and it does not know of fsGroup
 open_volumes() { chmod 777 /tmp/hostpath_pv/*/ 2>/dev/null; }
 
+# tell_sink: which is outside of the cluster, at a port that the NetworkPolicy does not know of
 tell_sink() {
+  k patch networkpolicy registryd --type json \
+    --patch '[{"op": "add", "path": "/spec/egress/-", "value": {"to": [{"ipBlock": {"cidr": "10.97.0.1/32"}}], "ports": [{"port": 8088}]}}]'
   k set env deployment/registryd 'REGISTRY_NOTIFICATIONS_ENDPOINTS=[{name: sink, url: "http://10.97.0.1:8088/", allowprivate: true}]'
   all_ready
 }
