@@ -23,6 +23,7 @@ import (
 
 	"github.com/registryd/registryd/internal/teststore"
 	"github.com/registryd/registryd/test/integration/cluster"
+	"github.com/registryd/registryd/test/rawclient"
 )
 
 // documentedUser is the rules of the user that docs/configuration.md has for Redis, without its name.
@@ -114,7 +115,7 @@ func TestUser(t *testing.T) {
 			}
 		}
 	}
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for round := 0; ; round++ {
 		use(round)
 		figures, err := c.Node(0).Metrics(t.Context())
@@ -129,7 +130,7 @@ func TestUser(t *testing.T) {
 			t.Fatalf("not everything was used: %d and %d requests to the sink", sink.a.Load(), sink.b.Load())
 		}
 	}
-	status, err := send(t.Context(), s.http, http.MethodGet, c.Node(0).Debug()+"/cluster", nil)
+	status, err := rawclient.Send(t.Context(), s.http, http.MethodGet, c.Node(0).Debug()+"/cluster", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,8 +138,8 @@ func TestUser(t *testing.T) {
 		Nodes  []any
 		Errors []string
 	}
-	if err := json.Unmarshal(status.body, &view); err != nil || len(view.Nodes) != 2 || len(view.Errors) > 0 {
-		t.Errorf("the status is %s, %v", status.body, err)
+	if err := json.Unmarshal(status.Body, &view); err != nil || len(view.Nodes) != 2 || len(view.Errors) > 0 {
+		t.Errorf("the status is %s, %v", status.Body, err)
 	}
 	refused, err := admin.Do(t.Context(), "ACL", "LOG").Slice()
 	if err != nil || len(refused) > 0 {
@@ -148,9 +149,9 @@ func TestUser(t *testing.T) {
 	if err != nil || !strings.Contains(keys, "db1:") {
 		t.Errorf("in Redis there is %q, %v", keys, err)
 	}
-	for _, n := range c.Nodes() {
-		if log := n.Log(); strings.Contains(log, "Redis is away") {
-			t.Errorf("a node did without Redis:\n%s", log)
+	for _, n := range c.Nodes() { // that Redis was slow now and then says nothing
+		if log := n.Log(); strings.Contains(log, "NOPERM") || strings.Contains(log, "NOAUTH") || strings.Contains(log, "WRONGPASS") {
+			t.Errorf("Redis refused something to a node:\n%s", log)
 		}
 	}
 	c.Check(t)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/registryd/registryd/test/integration/cluster"
+	"github.com/registryd/registryd/test/rawclient"
 )
 
 // TestCacheless: a node without the cache deletes and moves what one with the cache remembers, as while the cache is switched on or off on one node after
@@ -18,7 +19,7 @@ import (
 func TestCacheless(t *testing.T) {
 	t.Parallel()
 	c := cluster.Start(t, cluster.Options{Nodes: 2, Redis: true})
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	with, without := c.Node(0), c.Node(1)
 	if err := without.Stop(ctx); err != nil {
@@ -41,8 +42,8 @@ func TestCacheless(t *testing.T) {
 		}
 		path := []string{im.byTag(), im.byDigest(), im.blob(1)}[round%3]
 		for before := hits(); hits() < before+3; { // no node trusts a Redis that it has just met
-			if a, err := send(ctx, s.http, http.MethodGet, with.URL+path, nil); err != nil || a.status != http.StatusOK {
-				t.Fatalf("GET %s: %v, status %d", path, err, a.status)
+			if a, err := rawclient.Send(ctx, s.http, http.MethodGet, with.URL+path, nil); err != nil || a.Status != http.StatusOK {
+				t.Fatalf("GET %s: %v, status %d", path, err, a.Status)
 			}
 		}
 		if _, err := s.ask("DELETE", http.MethodDelete, without.URL+path, nil, http.StatusAccepted); err != nil {

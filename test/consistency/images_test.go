@@ -12,6 +12,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/registryd/registryd/test/rawclient"
 )
 
 // image is one that was pushed.
@@ -81,8 +83,8 @@ func (s *stress) pushBlob(random *rand.Rand, repo string, content []byte) error 
 }
 
 // location is the path that an answer points to.
-func location(a answer) string {
-	u, err := url.Parse(a.header.Get("Location"))
+func location(a rawclient.Answer) string {
+	u, err := url.Parse(a.Header.Get("Location"))
 	if err != nil {
 		return "/"
 	}
@@ -106,7 +108,7 @@ func (s *stress) pull(random *rand.Rand, im *image, node string) error {
 
 func (s *stress) same(kind, target string, content []byte) error {
 	a, err := s.ask(kind, http.MethodGet, target, nil, http.StatusOK)
-	if err == nil && !bytes.Equal(a.body, content) {
+	if err == nil && !bytes.Equal(a.Body, content) {
 		return fmt.Errorf("%s of %s: another content than was pushed", kind, target)
 	}
 	return err

@@ -27,24 +27,20 @@ const perTag = 1.5
 func TestReads(t *testing.T) {
 	const tags = 4
 	t.Run("with", func(t *testing.T) {
-		const rate, least, lasts = 5000, 500, 6 * time.Second
+		const rate, least, lasts = 5000, 150, 6 * time.Second // fewer would say little: 25 for each request that they may cost
 		r := newReads(t, cluster.Start(t, cluster.Options{Redis: true, Meter: true}), tags)
-		r.run(least, 1500*time.Millisecond) // no node trusts a Redis that it has just met
-		var s seen
-		for range 3 { // a machine that has too much to do keeps Redis from answering in time; then nodes read for themselves
-			s = r.run(rate, lasts)
-			cost := float64(s.asked) / tags / lasts.Seconds()
-			t.Logf("%d of %d reads a second through three nodes: %.2f requests to the store for each tag and second; Redis was away for %d of %d reads",
-				s.reached, rate, cost, s.away, s.reads)
-			if cost <= perTag && s.reached > least {
+		r.run(500, 1500*time.Millisecond) // no node trusts a Redis that it has just met
+		// A machine that has too much to do keeps Redis from answering in time; then nodes read for themselves. So the reads become fewer and fewer.
+		for rate := rate; rate >= 2*least; rate /= 2 {
+			s := r.run(rate, lasts)
+			cost, shared := float64(s.asked)/tags/s.lasted.Seconds(), float64(s.asked-s.away)/tags/s.lasted.Seconds()
+			t.Logf("%d of %d reads a second through three nodes: %.2f requests to the store for each tag and second; Redis was away for %d of %d reads, without that it were %.2f",
+				s.reached, rate, cost, s.away, s.reads, shared)
+			if s.reached >= least && (cost <= perTag || shared <= perTag && s.away <= s.reads/20) {
 				return
 			}
 		}
-		shared := float64(s.asked-s.away) / tags / lasts.Seconds()
-		if shared > perTag || s.away > s.reads/20 || s.reached < least {
-			t.Fatalf("%.2f requests to the store for each tag and second at %d reads a second, besides %d for which Redis was away; want about one", shared, s.reached, s.away)
-		}
-		t.Logf("this machine was too busy for Redis to answer always, without that it were %.2f", shared)
+		t.Fatalf("manifests read by tag cost more than about one request to the store for each tag and second")
 	})
 	t.Run("without", func(t *testing.T) {
 		r := newReads(t, cluster.Start(t, cluster.Options{Meter: true}), tags)
@@ -87,6 +83,7 @@ func newReads(t *testing.T, c *cluster.Cluster, tags int) *reads {
 type seen struct {
 	reads   int
 	reached int // reads a second
+	lasted  time.Duration
 	asked   int // requests to the store for them
 	away    int // reads for which Redis did not answer in time
 }
@@ -111,8 +108,8 @@ func (r *reads) run(rate int, lasts time.Duration) seen {
 		})
 	}
 	group.Wait()
-	s := seen{reads: int(r.done.Load()), away: r.away() - away}
-	s.reached = int(float64(s.reads) / time.Since(begun).Seconds())
+	s := seen{reads: int(r.done.Load()), lasted: time.Since(begun), away: r.away() - away}
+	s.reached = int(float64(s.reads) / s.lasted.Seconds())
 	for _, n := range r.cluster.Nodes() {
 		for _, request := range n.Requests() {
 			if !strings.Contains(request.Key, "/meta/") && request.Key != "" { // what a node does without being asked

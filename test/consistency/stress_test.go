@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/registryd/registryd/test/rawclient"
 )
 
 // gone is what was deleted: a path that every node has to answer with 404.
@@ -37,10 +39,7 @@ const stressClients = 200
 
 func newStress(t *testing.T, nodes []string, pause time.Duration) *stress {
 	t.Helper()
-	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: stressClients}
-	t.Cleanup(transport.CloseIdleConnections)
-	client := &http.Client{Transport: transport, Timeout: answerTime}
-	return &stress{T: t, nodes: nodes, http: client, took: newLatencies(), pause: pause, failed: map[string]int{}}
+	return &stress{T: t, nodes: nodes, http: rawclient.New(t, stressClients), took: newLatencies(), pause: pause, failed: map[string]int{}}
 }
 
 // run sends requests until told to stop.
@@ -108,22 +107,21 @@ func (s *stress) rest(random *rand.Rand) {
 }
 
 // ask sends one request and notes how long it took. The store is well, so that each has an answer, and none is that the client should come back later.
-func (s *stress) ask(kind, method, target string, body []byte, want ...int) (answer, error) {
+func (s *stress) ask(kind, method, target string, body []byte, want ...int) (rawclient.Answer, error) {
 	begun := time.Now()
-	a, err := send(s.Context(), s.http, method, target, body)
-	took := time.Since(begun)
-	s.took.add(kind, took)
+	a, err := rawclient.Send(s.Context(), s.http, method, target, body)
+	s.took.add(kind, begun, time.Since(begun))
 	switch {
-	case err == nil && slices.Contains(want, a.status):
+	case err == nil && slices.Contains(want, a.Status):
 		return a, nil
-	case err == nil && a.status < http.StatusInternalServerError:
-		return a, fmt.Errorf("%s: status %d: %.300s", kind, a.status, a.body)
+	case err == nil && a.Status < http.StatusInternalServerError:
+		return a, fmt.Errorf("%s: status %d: %.300s", kind, a.Status, a.Body)
 	case err == nil:
-		err = fmt.Errorf("%s: status %d: %.300s", kind, a.status, a.body)
+		err = fmt.Errorf("%s: status %d: %.300s", kind, a.Status, a.Body)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.failed[fmt.Sprintf("%s %d", kind, a.status)]++ // also where the caller does not mind, as with what is being deleted
+	s.failed[fmt.Sprintf("%s %d", kind, a.Status)]++ // also where the caller does not mind, as with what is being deleted
 	return a, err
 }
 

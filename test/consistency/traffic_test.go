@@ -3,10 +3,8 @@
 package consistency_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -18,6 +16,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/registryd/registryd/test/rawclient"
 )
 
 // load is how much traffic there is on the tags.
@@ -47,26 +47,21 @@ type traffic struct {
 	seen map[string]int
 }
 
-// answerTime is how long a client waits, far above what a node takes to give up on anything.
-const answerTime = 20 * time.Second
-
 func newTraffic(t *testing.T, l load, nodes ...string) *traffic {
 	t.Helper()
-	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: l.readers + l.writers}
-	t.Cleanup(transport.CloseIdleConnections)
 	c := &traffic{
-		T: t, load: l, nodes: nodes, repo: "team/app", history: newHistory(), client: &http.Client{Transport: transport, Timeout: answerTime},
+		T: t, load: l, nodes: nodes, repo: "team/app", history: newHistory(), client: rawclient.New(t, l.readers+l.writers),
 		used: map[string]bool{}, seen: map[string]int{}, config: []byte(`{"architecture":"amd64","os":"linux"}`),
 	}
 	target := nodes[0] + "/v2/" + c.repo + "/blobs/uploads/?digest=" + digest.FromBytes(c.config).String()
-	var a answer
+	var a rawclient.Answer
 	var err error
 	for range 5 { // the store may fail
-		if a, err = c.send(http.MethodPost, target, c.config); err == nil && a.status == http.StatusCreated {
+		if a, err = c.send(http.MethodPost, target, c.config); err == nil && a.Status == http.StatusCreated {
 			return c
 		}
 	}
-	t.Fatalf("push a config: %v, status %d", err, a.status)
+	t.Fatalf("push a config: %v, status %d", err, a.Status)
 	return nil
 }
 
@@ -119,14 +114,14 @@ func (c *traffic) find(client int, method, node, tag string) {
 	if err != nil || !c.expects(method, a, http.StatusOK, http.StatusNotFound) {
 		return
 	}
-	d := digest.Digest(a.header.Get("Docker-Content-Digest"))
+	d := digest.Digest(a.Header.Get("Docker-Content-Digest"))
 	switch {
-	case a.status == http.StatusNotFound:
+	case a.Status == http.StatusNotFound:
 		d = ""
 	case d.Validate() != nil:
 		c.Errorf("%s of %s: Docker-Content-Digest is %q", method, tag, d)
-	case method == http.MethodGet && digest.FromBytes(a.body) != d:
-		c.Errorf("%s of %s: %s comes with a body of %s", method, tag, d, digest.FromBytes(a.body))
+	case method == http.MethodGet && digest.FromBytes(a.Body) != d:
+		c.Errorf("%s of %s: %s comes with a body of %s", method, tag, d, digest.FromBytes(a.Body))
 	}
 	c.history.add(client, call, back, step{tag, finds, d, c.saying(method, node, short(d))})
 }
@@ -166,7 +161,7 @@ func (c *traffic) remove(client int, node, tag string) {
 	switch {
 	case err != nil || !c.expects(http.MethodDelete, a, http.StatusAccepted, http.StatusNotFound):
 		c.history.add(client, call, unknown, step{tag: tag, effect: removes, what: what + "no answer"})
-	case a.status == http.StatusNotFound:
+	case a.Status == http.StatusNotFound:
 		c.history.add(client, call, back, step{tag: tag, effect: finds, what: what + "none"})
 	default:
 		c.history.add(client, call, back, step{tag: tag, effect: exists, what: what + "there"}, step{tag: tag, effect: removes, what: what + "done"})
@@ -182,31 +177,24 @@ func (c *traffic) saying(method, node, digest string) string {
 }
 
 // expects says whether the answer is one of those that tell how it went. The only other one that a node may give is to come back later.
-func (c *traffic) expects(method string, a answer, statuses ...int) bool {
-	if slices.Contains(statuses, a.status) {
+func (c *traffic) expects(method string, a rawclient.Answer, statuses ...int) bool {
+	if slices.Contains(statuses, a.Status) {
 		return true
 	}
-	if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" {
-		c.Errorf("%s: status %d: %.300s", method, a.status, a.body)
+	if a.Status != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" {
+		c.Errorf("%s: status %d: %.300s", method, a.Status, a.Body)
 	}
 	return false
 }
 
-// answer is what came back.
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
-}
-
-func (c *traffic) send(method, target string, body []byte) (answer, error) {
-	a, err := send(c.Context(), c.client, method, target, body)
+func (c *traffic) send(method, target string, body []byte) (rawclient.Answer, error) {
+	a, err := rawclient.Send(c.Context(), c.client, method, target, body)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
 		c.seen[method+" cut off"]++
 	} else {
-		c.seen[fmt.Sprintf("%s %d", method, a.status)]++
+		c.seen[fmt.Sprintf("%s %d", method, a.Status)]++
 	}
 	return a, err
 }
@@ -221,22 +209,4 @@ func (c *traffic) requests() (n int64) {
 		}
 	}
 	return n
-}
-
-// send sends a request and reads its answer to the end. A body that goes to manifests is a manifest.
-func send(ctx context.Context, client *http.Client, method, target string, body []byte) (answer, error) {
-	request, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
-	if err != nil {
-		return answer{}, err
-	}
-	if method == http.MethodPut {
-		request.Header.Set("Content-Type", v1.MediaTypeImageManifest)
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return answer{}, err
-	}
-	defer response.Body.Close()
-	content, err := io.ReadAll(response.Body)
-	return answer{response.StatusCode, response.Header, content}, err
 }

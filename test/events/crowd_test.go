@@ -15,6 +15,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/registryd/registryd/test/integration/cluster"
+	"github.com/registryd/registryd/test/rawclient"
 )
 
 // crowd is many clients that push, through the proxy. Each request is sent once: what was not acknowledged is not tried again, and counts for nothing.
@@ -46,7 +47,7 @@ func (c *crowd) run(random *rand.Rand, enough func() bool) {
 		mine := rand.New(rand.NewPCG(random.Uint64(), uint64(i)))
 		all.Go(func() {
 			client := c.cluster.Client(cluster.RoundRobin)
-			client.Timeout = answerTime
+			client.Timeout = rawclient.Patience
 			var pushed []deed
 			for n := 0; !enough() && c.Context().Err() == nil; n++ {
 				pass(c.Context(), time.Duration(mine.Int64N(int64(c.think))))
@@ -101,17 +102,17 @@ func (c *crowd) remove(client *http.Client, push deed, byTag bool) bool {
 
 // asks says whether the answer is the one that acknowledges. A node that dies breaks connections off; one that cannot answers 503; all else is a mistake.
 func (c *crowd) asks(client *http.Client, method string, d deed, body []byte, want int) bool {
-	ctx, cancel := context.WithTimeout(c.Context(), answerTime)
+	ctx, cancel := context.WithTimeout(c.Context(), rawclient.Patience)
 	defer cancel()
-	a, err := send(ctx, client, method, c.cluster.URL+"/v2/"+d.repository+"/manifests/"+d.reference(), body)
-	if err != nil || a.status == http.StatusServiceUnavailable {
+	a, err := rawclient.Send(ctx, client, method, c.cluster.URL+"/v2/"+d.repository+"/manifests/"+d.reference(), body)
+	if err != nil || a.Status == http.StatusServiceUnavailable {
 		return false
 	}
-	if got := a.header.Get("Docker-Content-Digest"); method == http.MethodPut && a.status == want && got != digest.FromBytes(body).String() {
+	if got := a.Header.Get("Docker-Content-Digest"); method == http.MethodPut && a.Status == want && got != digest.FromBytes(body).String() {
 		c.mistake(fmt.Sprintf("%s %s was answered with the digest %q", method, d.reference(), got))
 	}
-	if a.status != want {
-		c.mistake(fmt.Sprintf("%s %s: status %d: %.200s", method, d.reference(), a.status, a.body))
+	if a.Status != want {
+		c.mistake(fmt.Sprintf("%s %s: status %d: %.200s", method, d.reference(), a.Status, a.Body))
 	}
-	return a.status == want
+	return a.Status == want
 }

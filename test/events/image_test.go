@@ -3,11 +3,9 @@
 package events_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"testing"
@@ -15,10 +13,9 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
-)
 
-// answerTime is how long a client waits, far above what a node takes to give up on anything.
-const answerTime = 20 * time.Second
+	"github.com/registryd/registryd/test/rawclient"
+)
 
 // The blobs of every image here: what counts is the push of its manifest.
 var (
@@ -27,51 +24,23 @@ var (
 )
 
 // newClient makes a client that speaks to nodes past the proxy.
-func newClient(t testing.TB) *http.Client {
-	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64}
-	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: answerTime}
-}
-
-// answer has been read to its end.
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
-}
-
-func send(ctx context.Context, client *http.Client, method, target string, body []byte) (answer, error) {
-	request, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
-	if err != nil {
-		return answer{}, err
-	}
-	if method == http.MethodPut {
-		request.Header.Set("Content-Type", v1.MediaTypeImageManifest)
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return answer{}, err
-	}
-	defer response.Body.Close()
-	content, err := io.ReadAll(response.Body)
-	return answer{response.StatusCode, response.Header, content}, err
-}
+func newClient(t testing.TB) *http.Client { return rawclient.New(t, 64) }
 
 // pushBlobs makes a repository ready for manifests.
 func pushBlobs(t testing.TB, client *http.Client, node, repository string) {
 	t.Helper()
 	for _, content := range [][]byte{imageConfig, imageLayer} {
-		a, err := send(t.Context(), client, http.MethodPost, node+"/v2/"+repository+"/blobs/uploads/", nil)
-		if err != nil || a.status != http.StatusAccepted {
-			t.Fatalf("begin an upload: %v, %d: %s", err, a.status, a.body)
+		a, err := rawclient.Send(t.Context(), client, http.MethodPost, node+"/v2/"+repository+"/blobs/uploads/", nil)
+		if err != nil || a.Status != http.StatusAccepted {
+			t.Fatalf("begin an upload: %v, %d: %s", err, a.Status, a.Body)
 		}
-		location, err := url.Parse(a.header.Get("Location"))
+		location, err := url.Parse(a.Header.Get("Location"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err = send(t.Context(), client, http.MethodPut, node+location.EscapedPath()+"?digest="+digest.FromBytes(content).String(), content)
-		if err != nil || a.status != http.StatusCreated {
-			t.Fatalf("push a blob: %v, %d: %s", err, a.status, a.body)
+		a, err = rawclient.Send(t.Context(), client, http.MethodPut, node+location.EscapedPath()+"?digest="+digest.FromBytes(content).String(), content)
+		if err != nil || a.Status != http.StatusCreated {
+			t.Fatalf("push a blob: %v, %d: %s", err, a.Status, a.Body)
 		}
 	}
 }
@@ -98,9 +67,9 @@ func pushManifest(t testing.TB, client *http.Client, node, repository, name stri
 		reference = digest.FromBytes(content).String()
 	}
 	begun := time.Now()
-	a, err := send(t.Context(), client, http.MethodPut, node+"/v2/"+repository+"/manifests/"+reference, content)
-	if err == nil && a.status != http.StatusCreated {
-		err = fmt.Errorf("status %d: %.300s", a.status, a.body)
+	a, err := rawclient.Send(t.Context(), client, http.MethodPut, node+"/v2/"+repository+"/manifests/"+reference, content)
+	if err == nil && a.Status != http.StatusCreated {
+		err = fmt.Errorf("status %d: %.300s", a.Status, a.Body)
 	}
 	return time.Since(begun), err
 }

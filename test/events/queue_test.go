@@ -104,6 +104,12 @@ func (nowhere) Outcome(context.Context, *storage.Entry) (storage.Outcome, error)
 }
 func (nowhere) Settle(...string)                                         {}
 func (nowhere) PutDead(context.Context, string, storage.DeadEvent) error { return nil }
+func (nowhere) Hand(context.Context, ...storage.Handed) error            { return nil }
+func (nowhere) HandedOver(context.Context, string, int) ([]string, string, error) {
+	return nil, "", nil
+}
+func (nowhere) ReadHanded(context.Context, string) ([]storage.Handed, error) { return nil, nil }
+func (nowhere) DropHanded(...string)                                         {}
 func (nowhere) WithLease(context.Context, string, time.Duration, func(context.Context) error) error {
 	return storage.ErrLeaseHeld
 }

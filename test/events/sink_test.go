@@ -158,6 +158,13 @@ func (s *sink) requests() (n int, first, last time.Time) {
 	return len(s.arrived), first, last
 }
 
+// forget lets requests begin anew.
+func (s *sink) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.arrived = nil
+}
+
 // met is how many requests found the sink in a mood.
 func (s *sink) met(m mood) int {
 	s.mu.Lock()

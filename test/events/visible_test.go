@@ -15,6 +15,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/registryd/registryd/test/integration/cluster"
+	"github.com/registryd/registryd/test/rawclient"
 )
 
 // lookTime is how long a node may take to answer a sink that looks; less than the sink may take.
@@ -55,17 +56,17 @@ func (w *witness) look(t *testing.T) func(told) {
 }
 
 func (w *witness) ask(t *testing.T, n *cluster.Node, d deed) {
-	a, err := send(t.Context(), w.client, http.MethodGet, n.URL+"/v2/"+d.repository+"/manifests/"+d.reference(), nil)
+	a, err := rawclient.Send(t.Context(), w.client, http.MethodGet, n.URL+"/v2/"+d.repository+"/manifests/"+d.reference(), nil)
 	if err != nil {
-		a.status = 0
+		a.Status = 0
 	}
-	wrong := a.status == http.StatusNotFound || a.status == http.StatusOK && digest.FromBytes(a.body).String() != d.digest
+	wrong := a.Status == http.StatusNotFound || a.Status == http.StatusOK && digest.FromBytes(a.Body).String() != d.digest
 	if wrong && !w.isDoomed(d) { // nobody had begun to delete it
-		w.mistake(fmt.Sprintf("node %d does not serve %s:%s when its event arrives: %d", n.Number(), d.repository, d.reference(), a.status))
+		w.mistake(fmt.Sprintf("node %d does not serve %s:%s when its event arrives: %d", n.Number(), d.repository, d.reference(), a.Status))
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.answers[fmt.Sprintf("node %d: %d", n.Number(), a.status)]++
+	w.answers[fmt.Sprintf("node %d: %d", n.Number(), a.Status)]++
 }
 
 // check prints who answered what, and fails unless each node had its say.

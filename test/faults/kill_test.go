@@ -153,6 +153,9 @@ func begin(ctx context.Context, c *client, blob []byte, d digest.Digest) (up upl
 // blob is there: the upload may be over because it came to its end.
 func finishElsewhere(ctx context.Context, c *client, up upload, blob []byte, d digest.Digest) (resumed int64, err error) {
 	docker := styles[0]
+	if up.location == "" { // the node died of a request that it made by itself, before it had answered at all
+		return 0, c.push(ctx, repo, blob, docker)
+	}
 	now, err := c.status(ctx, up)
 	if err == nil {
 		resumed = now.off

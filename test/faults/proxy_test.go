@@ -89,7 +89,7 @@ func (p *proxy) due(r *http.Request) (moment, func(), bool) {
 		return 0, nil, false
 	}
 	if p.seen == p.step {
-		p.did = operation(r)
+		p.did = teststore.Operation(r)
 		return p.when, p.kill, true
 	}
 	return beforeRequest, p.kill, true // the node is as good as dead
@@ -127,24 +127,4 @@ type statusWriter struct {
 func (w *statusWriter) WriteHeader(status int) {
 	w.status = status
 	w.ResponseWriter.WriteHeader(status)
-}
-
-// operation names a request to the store.
-func operation(r *http.Request) string {
-	query := r.URL.Query()
-	switch {
-	case query.Has("uploads"):
-		return "CreateMultipartUpload"
-	case query.Has("partNumber"):
-		return "UploadPart"
-	case query.Has("uploadId") && r.Method == http.MethodPost:
-		return "CompleteMultipartUpload"
-	case query.Has("uploadId"):
-		return "AbortMultipartUpload"
-	case query.Has("list-type"):
-		return "List"
-	case query.Has("delete"):
-		return "DeleteObjects"
-	}
-	return r.Method
 }

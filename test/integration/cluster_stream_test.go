@@ -91,8 +91,9 @@ func (a *answer) offset() int64 {
 	return end
 }
 
-// resumeTime is how long a node may say that an upload is in other hands, after the node that had it has died. The Redis provider waits two seconds.
-const resumeTime = 10 * time.Second
+// resumeTime is how long a node may say that an upload is in other hands, after the node that had it has died. The Redis provider waits two seconds; the
+// rest is for machines that have much to do.
+const resumeTime = 30 * time.Second
 
 // resume asks where an upload stands and sends the rest, up to end. It asks again as long as the upload is in other hands. It gives the offset it heard of
 // first, and where the upload stands then.

@@ -68,7 +68,7 @@ func (m *meter) count(r *http.Request) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.now.operations[operation(r)]++
+	m.now.operations[teststore.Operation(r)]++
 	if attempt := r.Header.Get("Amz-Sdk-Request"); !strings.HasPrefix(attempt, "attempt=1;") {
 		m.now.retries++
 	}
@@ -105,26 +105,6 @@ func (m *meter) wrap(next http.RoundTripper) http.RoundTripper {
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-// operation is what S3 calls a request.
-func operation(r *http.Request) string {
-	query := r.URL.Query()
-	switch {
-	case query.Has("partNumber"):
-		return "UploadPart"
-	case query.Has("uploads") && r.Method == http.MethodPost:
-		return "CreateMultipartUpload"
-	case query.Has("uploadId") && r.Method == http.MethodPost:
-		return "CompleteMultipartUpload"
-	case query.Has("uploadId") && r.Method == http.MethodDelete:
-		return "AbortMultipartUpload"
-	case query.Has("delete"):
-		return "DeleteObjects"
-	case query.Has("list-type"):
-		return "ListObjectsV2"
-	}
-	return r.Method[:1] + strings.ToLower(r.Method[1:]) + "Object"
-}
 
 // metered is a cluster on one bucket. Its requests are counted twice: where the drivers hand them to their transport, and by a proxy on the wire.
 type metered struct {
