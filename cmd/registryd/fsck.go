@@ -46,7 +46,7 @@ func (a *app) fsck(cmd *cobra.Command, flags fsckFlags) (err error) {
 	if err := holdsRegistry(c.Config); err != nil {
 		return err
 	}
-	store, err := openStore(cmd.Context(), c.Config, !flags.prune)
+	store, err := reachStore(cmd.Context(), c.Config, !flags.prune)
 	if err != nil {
 		return err
 	}

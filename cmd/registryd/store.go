@@ -29,6 +29,25 @@ func openStore(ctx context.Context, c config.Config, readOnly bool) (drivers.Dri
 	return openBucket(ctx, c, nil)
 }
 
+// reachTime is how long a command waits for a store that does not answer.
+const reachTime = 10 * time.Second
+
+// reachStore opens a store for a command that asks much of it, and that would try each request for long if the store were away.
+func reachStore(ctx context.Context, c config.Config, readOnly bool) (drivers.Driver, error) {
+	store, err := openStore(ctx, c, readOnly)
+	if err != nil {
+		return nil, err
+	}
+	if bucket, ok := store.(*s3.Driver); ok {
+		ctx, cancel := context.WithTimeout(ctx, reachTime)
+		defer cancel()
+		if err := bucket.Reach(ctx); err != nil {
+			return nil, errors.Join(err, store.Close())
+		}
+	}
+	return store, nil
+}
+
 func openBucket(ctx context.Context, c config.Config, transport func(http.RoundTripper) http.RoundTripper) (*s3.Driver, error) {
 	o := c.Storage.S3
 	return s3.Open(ctx, s3.Config{

@@ -47,7 +47,7 @@ func (a *app) withRegistry(cmd *cobra.Command, readOnly bool, do func(*storage.R
 	if err != nil {
 		return err
 	}
-	store, err := openStore(cmd.Context(), c.Config, readOnly)
+	store, err := reachStore(cmd.Context(), c.Config, readOnly)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,7 @@ package storage
 import (
 	"context"
 	"fmt"
-	"path"
+	"strings"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -151,7 +151,7 @@ func (r *Registry) Journal(ctx context.Context, after string, n int) (ids []stri
 	return r.listIDs(ctx, r.keys.journalPrefix(), after, n)
 }
 
-// listIDs gives the last parts of a page of the keys below prefix.
+// listIDs gives the ids on a page of the keys below prefix, and where to go on. Keys of others are passed over.
 func (r *Registry) listIDs(ctx context.Context, prefix, after string, n int) (ids []string, next string, err error) {
 	opts := drivers.ListOptions{Prefix: prefix, Limit: n}
 	if after != "" {
@@ -163,15 +163,15 @@ func (r *Registry) listIDs(ctx context.Context, prefix, after string, n int) (id
 			return nil, "", err
 		}
 		for _, object := range page.Objects {
-			ids = append(ids, path.Base(object.Key))
-		}
-		if page.Next != "" && len(ids) > 0 {
-			next = ids[len(ids)-1]
+			id := strings.TrimPrefix(object.Key, prefix)
+			if _, err := ulid.ParseStrict(id); err == nil {
+				ids = append(ids, id)
+			}
 		}
 		if page.Next == "" || len(ids) > 0 {
-			return ids, next, nil
+			return ids, strings.TrimPrefix(page.Next, prefix), nil
 		}
-		opts.After = page.Next // all on this page was of other tools
+		opts.After = page.Next
 	}
 }
 

@@ -261,3 +261,32 @@ func TestEntryOfAnotherRelease(t *testing.T) {
 		t.Errorf("no entry is %+v, %v", e, err)
 	}
 }
+
+// What others put below the journal, deeper or under names that are no ids, is passed over, and a listing goes on behind it.
+func TestJournalPassesOver(t *testing.T) {
+	t.Parallel()
+	fake := drivertest.NewFake(t)
+	r := storage.New(fake, storage.Options{})
+	for _, name := range []string{"01JA0000000000000000000001", "01JA0000000000000000000002", "a", "sub/01JA0000000000000000000003", "sub/01JA0000000000000000000004",
+		"sub/01JA0000000000000000000005", "t", "7ZZZZZZZZZZZZZZZZZZZZZZZZZ", "01JA0000000000000000000001x"} {
+		_, err := fake.Put(t.Context(), storage.DefaultRoot+"/journal/"+name, strings.NewReader("{}"), drivers.Cond{})
+		must(t, err)
+	}
+	for _, n := range []int{1, 2, 3, 100} {
+		var all []string
+		for after, pages := "", 0; ; pages++ {
+			ids, next, err := r.Journal(t.Context(), after, n)
+			must(t, err)
+			all = append(all, ids...)
+			if after = next; next == "" {
+				break
+			}
+			if pages > 10 {
+				t.Fatalf("%d at a time, it does not come to an end", n)
+			}
+		}
+		if fmt.Sprint(all) != "[01JA0000000000000000000001 01JA0000000000000000000002 7ZZZZZZZZZZZZZZZZZZZZZZZZZ]" {
+			t.Errorf("%d at a time: %q", n, all)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/registryd/registryd/internal/drivers"
 )
@@ -24,11 +25,13 @@ type Finding struct {
 // racers is how many creations of one key Check has under way at once.
 const racers = 16
 
+// tidyTime is how long Check takes for cleaning up, at most.
+const tidyTime = 5 * time.Second
+
 // Check tries what the driver relies on, under keys of its own that it removes again. It stops at the first failure that makes the rest meaningless.
 func (d *Driver) Check(ctx context.Context, folder string) []Finding {
 	folder = strings.TrimSuffix(folder, "/") + "/" + strings.ToLower(rand.Text())
 	c := &checker{d: d, ctx: ctx, key: folder + "/object", race: folder + "/race"}
-	defer func() { _ = d.Delete(context.WithoutCancel(ctx), c.key, c.race) }()
 	for _, step := range []struct {
 		what string
 		try  func() error
@@ -46,6 +49,9 @@ func (d *Driver) Check(ctx context.Context, folder string) []Finding {
 	} {
 		err := step.try()
 		c.findings = append(c.findings, Finding{step.what, err})
+		if len(c.findings) == 1 && err == nil { // nothing was written before
+			defer c.tidy()
+		}
 		if err != nil && (step.need || errors.Is(err, drivers.ErrUnavailable) && status(err) != http.StatusForbidden) {
 			break
 		}
@@ -62,6 +68,13 @@ type checker struct {
 	findings []Finding
 }
 
+// tidy removes what is left, also when ctx is over, and not for long where the store hangs.
+func (c *checker) tidy() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), tidyTime)
+	defer cancel()
+	_ = c.d.Delete(ctx, c.key, c.race)
+}
+
 var checkBody = []byte("registryd was here")
 
 func (c *checker) put(key string, body []byte, cond drivers.Cond) error {
@@ -70,8 +83,11 @@ func (c *checker) put(key string, body []byte, cond drivers.Cond) error {
 	return err
 }
 
-func (c *checker) answers() error {
-	err := c.d.Ping(c.ctx)
+func (c *checker) answers() error { return c.d.Reach(c.ctx) }
+
+// Reach asks for the bucket, and says what to mend if it is not there.
+func (d *Driver) Reach(ctx context.Context) error {
+	err := d.Ping(ctx)
 	switch {
 	case err == nil:
 		return nil
@@ -82,7 +98,7 @@ func (c *checker) answers() error {
 	case errors.Is(err, drivers.ErrUnavailable):
 		return fmt.Errorf("the store does not answer, check storage.s3.regionendpoint and the network: %w", err)
 	case errors.Is(err, drivers.ErrNotFound):
-		return fmt.Errorf("there is no bucket %q, make it or correct storage.s3.bucket: %w", c.d.config.Bucket, err)
+		return fmt.Errorf("there is no bucket %q, make it or correct storage.s3.bucket: %w", d.config.Bucket, err)
 	}
 	return err
 }

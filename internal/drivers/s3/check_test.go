@@ -196,3 +196,28 @@ func TestCheckStops(t *testing.T) {
 		t.Errorf("%v", findings)
 	}
 }
+
+// TestCheckEnds: where nothing answers there is nothing to tidy up, and whoever calls it off does not wait.
+func TestCheckEnds(t *testing.T) {
+	t.Parallel()
+	asked := make(chan string, 10)
+	silent := wire(func(r *http.Request, _ http.RoundTripper) (*http.Response, error) {
+		asked <- r.Method
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	d := openWith(t, s3.Config{Bucket: "bucket", Region: teststore.Region, RegionEndpoint: "http://127.0.0.1:1", AccessKey: "a", SecretKey: "b"}, silent)
+	findings := make(chan []s3.Finding, 1)
+	go func() { findings <- d.Check(ctx, "check/here") }()
+	<-asked
+	cancel()
+	select {
+	case f := <-findings:
+		if len(f) != 1 || f[0].Err == nil {
+			t.Errorf("findings: %+v", f)
+		}
+	case <-time.After(4 * time.Second):
+		t.Error("it goes on")
+	}
+}

@@ -12,6 +12,7 @@ import (
 
 // movingBody is the body of a GET. A Read for which nothing comes for too long ends it; how long the reader takes between two Reads does not matter.
 type movingBody struct {
+	ctx    context.Context // of the GET
 	body   io.ReadCloser
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
@@ -19,10 +20,10 @@ type movingBody struct {
 
 var errStalled = errors.New("the store stopped sending")
 
-func newMovingBody(body io.ReadCloser, cancel context.CancelCauseFunc) *movingBody {
+func newMovingBody(ctx context.Context, body io.ReadCloser, cancel context.CancelCauseFunc) *movingBody {
 	timer := time.AfterFunc(stallTimeout, func() { cancel(errStalled) })
 	timer.Stop()
-	return &movingBody{body: body, cancel: cancel, timer: timer}
+	return &movingBody{ctx: ctx, body: body, cancel: cancel, timer: timer}
 }
 
 func (b *movingBody) Read(p []byte) (int, error) {
@@ -34,6 +35,9 @@ func (b *movingBody) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// stalled says whether it was ended for want of bytes.
+func (b *movingBody) stalled() bool { return context.Cause(b.ctx) == errStalled }
 
 func (b *movingBody) Close() error {
 	err := b.body.Close()

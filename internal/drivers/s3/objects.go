@@ -33,7 +33,7 @@ func (d *Driver) Stat(ctx context.Context, key string) (drivers.Info, error) {
 	return drivers.Info{Key: key, Size: aws.ToInt64(out.ContentLength), ETag: aws.ToString(out.ETag), ModTime: aws.ToTime(out.LastModified)}, nil
 }
 
-// Open is one GET. The body is streamed as it comes.
+// Open is one GET. The body is streamed as it comes; each time that its connection breaks, one more GET goes on behind what has come.
 func (d *Driver) Open(ctx context.Context, key string, off, n int64) (io.ReadCloser, drivers.Info, error) {
 	if err := drivers.CheckKey(key); err != nil {
 		return nil, drivers.Info{}, err
@@ -48,24 +48,33 @@ func (d *Driver) Open(ctx context.Context, key string, off, n int64) (io.ReadClo
 	if off > 0 || n > 0 {
 		in.Range = aws.String(byteRange(off, n))
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	out, err := d.client.GetObject(ctx, in)
+	body, out, err := d.get(ctx, in)
 	if err != nil {
-		defer cancel(nil)
 		if status(err) == http.StatusRequestedRangeNotSatisfiable {
 			return d.openNothing(ctx, key)
 		}
 		return nil, drivers.Info{}, explain(ctx, "open", key, err)
 	}
 	info := drivers.Info{Key: key, Size: aws.ToInt64(out.ContentLength), ETag: aws.ToString(out.ETag), ModTime: aws.ToTime(out.LastModified)}
+	left := info.Size
 	if in.Range != nil {
 		if info.Size, err = totalOf(aws.ToString(out.ContentRange)); err != nil {
-			cancel(nil)
-			out.Body.Close()
+			body.Close()
 			return nil, drivers.Info{}, fmt.Errorf("open %s: %w", key, err)
 		}
 	}
-	return newMovingBody(out.Body, cancel), info, nil
+	return &object{driver: d, ctx: ctx, key: key, etag: info.ETag, off: off, left: left, body: body}, info, nil
+}
+
+// get is one GET.
+func (d *Driver) get(ctx context.Context, in *s3.GetObjectInput) (*movingBody, *s3.GetObjectOutput, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	out, err := d.client.GetObject(ctx, in)
+	if err != nil {
+		cancel(nil)
+		return nil, nil, err
+	}
+	return newMovingBody(ctx, out.Body, cancel), out, nil
 }
 
 // openNothing is for a range that holds no byte, which HTTP cannot ask for.
