@@ -80,8 +80,15 @@ func pause(t *testing.T, c *cluster.Cluster, i int, place int64, same, late bool
 		created = second.claim(status.location(), content.part(off, end), mine)
 	}
 	created = append(created, <-answered...)
+	// Two that send at once may each take it out of the other's hands, and both give up. Then whoever goes on from its status ends it; only if they have sent
+	// other bytes, what is there may be nobody's blob.
+	if len(created) == 0 {
+		status := third.do(http.MethodGet, third.url+location).want(http.StatusNoContent)
+		created = third.claim(status.location(), content.part(status.offset(), end), mine, other)
+		t.Logf("both gave up at %d of %d bytes; then %d blobs were made", status.offset(), end, len(created))
+	}
 	slices.Sort(created)
-	if created = slices.Compact(created); len(created) != 1 {
+	if created = slices.Compact(created); len(created) > 1 || len(created) == 0 && same {
 		t.Errorf("201 was answered for %d blobs of one upload: %s", len(created), created)
 	}
 	for _, d := range created {

@@ -41,15 +41,23 @@ func (a *appender) create() error {
 	return nil
 }
 
+// uploadPart fails with ErrNotFound for an upload that is over. Some stores hang up on such a part before they have said so; then the object is looked for
+// that was made of the upload.
 func (d *Driver) uploadPart(ctx context.Context, key, upload string, number int, b *body) (etag string, err error) {
 	size := b.total()
 	out, err := d.client.UploadPart(ctx, &s3.UploadPartInput{
 		Bucket: &d.config.Bucket, Key: d.at(key), UploadId: &upload, PartNumber: aws.Int32(int32(number)), Body: b, ContentLength: &size,
 	}, unsignedPayload)
-	if err != nil {
-		return "", explain(ctx, "upload part "+strconv.Itoa(number)+" of", key, err)
+	if err == nil {
+		return aws.ToString(out.ETag), nil
 	}
-	return aws.ToString(out.ETag), nil
+	err = explain(ctx, "upload part "+strconv.Itoa(number)+" of", key, err)
+	if errors.Is(err, drivers.ErrUnavailable) {
+		if _, statErr := d.Stat(ctx, key); statErr == nil {
+			return "", fmt.Errorf("%w: %v", drivers.ErrNotFound, err)
+		}
+	}
+	return "", err
 }
 
 // abortMultipart drops the parts of an upload. That it is gone is no error.
@@ -101,10 +109,6 @@ func (d *Driver) complete(ctx context.Context, s drivers.Session, st *state) (dr
 			return d.completed(ctx, s, st)
 		}
 		if err != nil {
-			// Some stores hang up on a part of an upload that is over, before they say so.
-			if info, overErr := d.completed(ctx, s, st); overErr == nil || errors.Is(overErr, drivers.ErrPrecondition) {
-				return info, overErr
-			}
 			return drivers.Info{}, err
 		}
 		p.ETag = etag
