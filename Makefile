@@ -26,7 +26,7 @@ build: ## Build bin/registryd, one static file
 
 .PHONY: test
 test: ## Run all tests with the race detector, on real stores too (needs a C compiler; builds the stores the first time)
-	CGO_ENABLED=1 $(GO) test -race -timeout $(TESTTIMEOUT) -tags stores $$($(GO) list -tags stores ./... | grep -vE '/test/(consistency|events)$$')
+	CGO_ENABLED=1 $(GO) test -race -timeout $(TESTTIMEOUT) -tags stores ./test/integration $$($(GO) list -tags stores ./... | grep -vE '/test/(consistency|events|integration)$$') # the longest first
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TESTTIMEOUT) -tags stores -p 1 ./test/consistency ./test/events # these measure how long clients wait
 
 .PHONY: test-quick
