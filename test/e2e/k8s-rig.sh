@@ -65,6 +65,8 @@ start_kubernetes() {
 }
 
 stop_kubernetes() {
+  # Pods first: a namespace that has some is looked at again only after half of the time that they may take to end, which is minutes.
+  timeout 120 kubectl -n registryd delete deployments,statefulsets,pods --all
   timeout 120 kubectl delete namespace registryd --ignore-not-found # its volumes too
   "$rig/k8s-down.sh"
   rmdir /tmp/hostpath_pv 2>/dev/null || [[ ! -e /tmp/hostpath_pv ]]

@@ -51,13 +51,20 @@ func (d *Driver) uploadPart(ctx context.Context, key, upload string, number int,
 	if err == nil {
 		return aws.ToString(out.ETag), nil
 	}
+	hungUp := status(err) == 0
 	err = explain(ctx, "upload part "+strconv.Itoa(number)+" of", key, err)
-	if errors.Is(err, drivers.ErrUnavailable) {
-		if _, statErr := d.Stat(ctx, key); statErr == nil {
-			return "", fmt.Errorf("%w: %v", drivers.ErrNotFound, err)
-		}
+	if hungUp && errors.Is(err, drivers.ErrUnavailable) && d.made(ctx, key) {
+		return "", fmt.Errorf("%w: %v", drivers.ErrNotFound, err)
 	}
 	return "", err
+}
+
+// made says whether the object of an upload is there already. It does not ask for long: memory waits for the answer.
+func (d *Driver) made(ctx context.Context, key string) bool {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	_, err := d.Stat(ctx, key)
+	return err == nil
 }
 
 // abortMultipart drops the parts of an upload. That it is gone is no error.

@@ -62,6 +62,9 @@ func (d *Driver) Open(ctx context.Context, key string, off, n int64) (io.ReadClo
 			body.Close()
 			return nil, drivers.Info{}, fmt.Errorf("open %s: %w", key, err)
 		}
+		if left = info.Size - off; n > 0 {
+			left = min(left, n)
+		}
 	}
 	return &object{driver: d, ctx: ctx, key: key, etag: info.ETag, off: off, left: left, body: body}, info, nil
 }

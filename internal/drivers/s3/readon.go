@@ -14,7 +14,7 @@ import (
 const readOnTries = 3
 
 // object is the body of a GET that outlives the connection it comes by: if that breaks, it goes on behind the last byte, in the same object. A store that
-// stands still is not asked again.
+// stands still is not asked again. It is not for concurrent use.
 type object struct {
 	driver *Driver
 	ctx    context.Context
