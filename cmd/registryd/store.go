@@ -77,7 +77,7 @@ func proveStore(ctx context.Context, store drivers.Driver, readOnly bool) error 
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	if readOnly {
-		return store.Ping(ctx)
+		return bucket.Reach(ctx)
 	}
 	var failed []error
 	for _, finding := range bucket.Check(ctx, storage.CheckFolder) {

@@ -24,9 +24,9 @@
 // then acknowledged like one that was taken.
 //
 // The relay (relay.go) is whichever node has the lease of that name. Two of them do no harm. It walks the journal, slowly, and asks Redis what it knows of each
-// entry. While there is no Redis, or it stays away and no other node that has it takes the lease, it delivers from the journal itself (direct.go). What endpoints have taken is then
-// known to it alone: if it dies, its successor sends again what is not settled, which is all that any endpoint has yet to take. It holds 200,000
-// ids; an endpoint that is down until so many wait for it holds up what comes later for the others too, as long as there is no Redis.
+// entry. While there is no Redis, or it stays away and no other node that has it takes the lease, it delivers from the journal itself (direct.go). What
+// endpoints have taken is then known to it alone: if it dies, its successor sends again what is not settled, which is all that any endpoint has yet to take.
+// It holds 200,000 ids; an endpoint that is down until so many wait for it holds up what comes later for the others too, as long as there is no Redis.
 //
 // To read an entry of another node, and what came of it, costs two requests. So a node without Redis hands over, once a second, the entries that Committed
 // told it of, if there are several: as one object in the store (handover.go). The relay reads that before it looks at entries that it does not know, and

@@ -163,8 +163,7 @@ func (r *Registry) listIDs(ctx context.Context, prefix, after string, n int) (id
 			return nil, "", err
 		}
 		for _, object := range page.Objects {
-			id := strings.TrimPrefix(object.Key, prefix)
-			if _, err := ulid.ParseStrict(id); err == nil {
+			if id, ok := parseULID(object.Key, prefix); ok {
 				ids = append(ids, id)
 			}
 		}

@@ -132,8 +132,11 @@ func (at repoKey) old(p []string) repoKey {
 }
 
 // parseHanded is the id of what was handed over at key.
-func (k keys) parseHanded(key string) (string, bool) {
-	id, ok := strings.CutPrefix(key, k.handedPrefix())
+func (k keys) parseHanded(key string) (string, bool) { return parseULID(key, k.handedPrefix()) }
+
+// parseULID is the ULID that stands directly below prefix, and nothing behind it.
+func parseULID(key, prefix string) (string, bool) {
+	id, ok := strings.CutPrefix(key, prefix)
 	_, err := ulid.ParseStrict(id)
 	return id, ok && err == nil
 }

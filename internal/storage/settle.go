@@ -9,10 +9,11 @@ import (
 const (
 	settleEvery = time.Second
 	settleBatch = 1000    // keys in one request
-	settleMost  = 100_000 // entries that wait; more are left to whoever walks the journal
+	settleMost  = 100_000 // keys that wait; more are left to whoever walks the journal
 )
 
-// settled are the keys of journal entries of which nothing is left to be done, and of what was handed over and taken. They are removed many at a time: what is lost with the process is found again.
+// settled are the keys of journal entries of which nothing is left to be done, and of what was handed over and taken. They are removed many at a time: what
+// is lost with the process is found again.
 type settled struct {
 	mu   sync.Mutex
 	keys []string
