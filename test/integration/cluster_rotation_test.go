@@ -17,12 +17,13 @@ import (
 	"github.com/registryd/registryd/test/integration/cluster"
 )
 
-// TestClusterRotation changes the secret of a running cluster as the documentation tells, one node after the other, while clients push. No upload fails.
+// TestClusterRotation changes the secret of a running cluster as the documentation tells, one node after the other, while clients push. No upload fails. As
+// behind any balancer, a node takes requests for a while after it was told to stop: those that are on their way to it by then.
 func TestClusterRotation(t *testing.T) {
 	t.Parallel()
 	const before, after = "the secret that has been in use for long", "the secret that takes its place"
 	secrets := func(list ...string) []string {
-		return []string{"REGISTRY_HTTP_SECRET=", "REGISTRY_HTTP_SECRETS=" + strings.Join(list, ",")}
+		return []string{"REGISTRY_HTTP_DRAINDELAY=1s", "REGISTRY_HTTP_SECRET=", "REGISTRY_HTTP_SECRETS=" + strings.Join(list, ",")}
 	}
 	c := cluster.Start(t, cluster.Options{Env: secrets(before)})
 	clients := startUploaders(t, c, 4)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/http/httputil"
 	"strconv"
 	"sync"
@@ -61,15 +62,18 @@ type balancer struct {
 	clients   atomic.Int64
 	transport *http.Transport
 
-	mu   sync.Mutex
-	last map[string]int // the node that a client spoke to last
-	turn int            // where the next client begins
+	mu      sync.Mutex
+	last    map[string]int // the node that a client spoke to last
+	turn    int            // where the next client begins
+	sending map[*Node]int  // requests that a node was chosen for, whose headers it was not sent yet
+	sent    sync.Cond      // of mu: sending went down
 }
 
 func newBalancer(t testing.TB, nodes []*Node) (b *balancer, url string) {
-	b = &balancer{nodes: nodes, last: map[string]int{}, transport: &http.Transport{
+	b = &balancer{nodes: nodes, last: map[string]int{}, sending: map[*Node]int{}, transport: &http.Transport{
 		DisableCompression: true, MaxIdleConnsPerHost: 256, ExpectContinueTimeout: time.Second, WriteBufferSize: 64 << 10, ReadBufferSize: 64 << 10,
 	}}
+	b.sent.L = &b.mu
 	server := httptest.NewUnstartedServer(b)
 	server.Config.ErrorLog = zap.NewStdLog(zap.NewNop())
 	server.Start()
@@ -88,6 +92,9 @@ func (b *balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
+	sent := sync.OnceFunc(func() { b.wasSent(n) })
+	defer sent()
+	r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{WroteHeaders: sent}))
 	_ = http.NewResponseController(w).EnableFullDuplex() // HTTP/2, where it cannot be set, has it anyway
 	(&httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
@@ -103,13 +110,16 @@ func (b *balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}).ServeHTTP(w, r)
 }
 
-// choose takes the next node in rotation for a client, or the one it is pinned to.
+// choose takes the next node in rotation for a client, or the one it is pinned to. wasSent is to follow.
 func (b *balancer) choose(client, pin string) (*Node, error) {
 	if pin != "" {
 		i, err := strconv.Atoi(pin)
 		if err != nil || i < 0 || i >= len(b.nodes) {
 			return nil, fmt.Errorf("there is no node %q", pin)
 		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.sending[b.nodes[i]]++
 		return b.nodes[i], nil
 	}
 	b.mu.Lock()
@@ -122,10 +132,29 @@ func (b *balancer) choose(client, pin string) (*Node, error) {
 	for i := range b.nodes {
 		if n := b.nodes[(last+1+i)%len(b.nodes)]; !n.resting.Load() && !n.forClients.refuses() {
 			b.last[client] = n.number
+			b.sending[n]++
 			return n, nil
 		}
 	}
 	return nil, fmt.Errorf("no node is in rotation")
+}
+
+// wasSent ends what choose began.
+func (b *balancer) wasSent(n *Node) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sending[n]--
+	b.sent.Broadcast()
+}
+
+// rest takes a node out of rotation. When it returns, no request is on its way there that the node did not get the headers of.
+func (b *balancer) rest(n *Node) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n.resting.Store(true)
+	for b.sending[n] > 0 {
+		b.sent.Wait()
+	}
 }
 
 // buffers are what proxies copy through.

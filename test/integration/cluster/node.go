@@ -172,8 +172,8 @@ func (n *Node) on(ways Way) []*forwarder {
 	return on
 }
 
-// Out takes the node out of the proxy's rotation. What runs there goes on.
-func (n *Node) Out() { n.resting.Store(true) }
+// Out takes the node out of the proxy's rotation. What runs there goes on; when it returns, all that was chosen for the node was sent there.
+func (n *Node) Out() { n.cluster.balancer.rest(n) }
 
 // In puts it back.
 func (n *Node) In() { n.resting.Store(false) }
