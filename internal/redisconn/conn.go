@@ -3,6 +3,7 @@
 package redisconn
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ type Conn struct {
 	metrics *figures
 	servers *servers
 	breaker breaker
+	probing time.Duration // what a probe may take
 
 	closed   atomic.Bool        // nothing is asked or logged any more
 	close    context.CancelFunc // ends watch
@@ -41,6 +43,8 @@ type Conn struct {
 type Options struct {
 	Registerer prometheus.Registerer
 	Log        *zap.Logger // one line when Redis goes away, one when it comes back
+
+	probing time.Duration // what a probe may take; probeTimeout if 0. Tests have it longer, lest a busy machine looks like a broken Redis.
 }
 
 // silence keeps the client library from writing to standard error: what it has to say comes out of calls as their errors.
@@ -65,7 +69,7 @@ func New(client redis.UniversalClient, opts Options) *Conn {
 func newConn(client redis.UniversalClient, s *servers, opts Options) *Conn {
 	silence()
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &Conn{client: client, log: opts.Log, servers: s, close: cancel, watching: make(chan struct{})}
+	c := &Conn{client: client, log: opts.Log, servers: s, close: cancel, watching: make(chan struct{}), probing: cmp.Or(opts.probing, probeTimeout)}
 	c.breaker.wake = make(chan struct{}, 1)
 	if c.log == nil {
 		c.log = zap.NewNop()

@@ -5,6 +5,7 @@ package redisconn
 import (
 	"context"
 	"errors"
+	"io"
 	"runtime"
 	"strings"
 	"testing"
@@ -21,7 +22,7 @@ func TestErrorsOfDo(t *testing.T) {
 	t.Parallel()
 	c, _ := open(t, Config{Addrs: []string{teststore.Redis(t)}})
 	do := func(ctx context.Context, fn func(context.Context, redis.UniversalClient) error) error {
-		return c.Do(ctx, time.Second, fn)
+		return c.Do(ctx, ample, fn)
 	}
 
 	if err := do(t.Context(), func(ctx context.Context, client redis.UniversalClient) error { return client.Get(ctx, "none").Err() }); err != redis.Nil {
@@ -69,10 +70,9 @@ func TestErrorsOfDo(t *testing.T) {
 // TestBlockingIsLeftBehind: the client library does not always look at the clock.
 func TestBlockingIsLeftBehind(t *testing.T) {
 	t.Parallel()
-	c, _ := open(t, Config{Addrs: []string{teststore.Redis(t)}})
-	release := make(chan struct{})
+	addr, release := teststore.Redis(t), make(chan struct{})
 	defer close(release)
-	inTime(t, c, func() error {
+	inTime(t, func() *Conn { c, _ := open(t, Config{Addrs: []string{addr}}); works(t, c); return c }, func(c *Conn) error {
 		return c.Do(t.Context(), budget, func(context.Context, redis.UniversalClient) error { <-release; return nil })
 	})
 }
@@ -84,7 +84,7 @@ func TestFigures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	works(t, c, time.Second)
+	works(t, c)
 	up := func(want string) {
 		t.Helper()
 		text := "# HELP registryd_redis_up 1 while Redis answers, 0 while it is away and registryd works without it.\n# TYPE registryd_redis_up gauge\nregistryd_redis_up " + want + "\n"
@@ -93,10 +93,11 @@ func TestFigures(t *testing.T) {
 		}
 	}
 	up("1")
+	_ = c.Do(t.Context(), ample, func(context.Context, redis.UniversalClient) error { return io.EOF }) // later, the watch may find out before any call does
 	p.Stop()
-	goesAway(t, c)
+	goesAway(t, c, ample)
 	up("0")
-	if n := testutil.ToFloat64(c.metrics.calls.WithLabelValues("away")); n == 0 { // the watch may have found out before the third
+	if n := testutil.ToFloat64(c.metrics.calls.WithLabelValues("away")); n == 0 {
 		t.Error("no call is counted as away")
 	}
 	if n, err := testutil.GatherAndCount(reg, "registryd_redis_calls_total", "registryd_redis_call_duration_seconds"); n != 5 || err != nil {
@@ -114,8 +115,8 @@ func TestFigures(t *testing.T) {
 func TestClosed(t *testing.T) {
 	t.Parallel()
 	c, logs := open(t, Config{Addrs: []string{teststore.Redis(t)}})
-	works(t, c, time.Second)
-	err := c.Do(t.Context(), time.Second, func(ctx context.Context, client redis.UniversalClient) error {
+	works(t, c)
+	err := c.Do(t.Context(), ample, func(ctx context.Context, client redis.UniversalClient) error {
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
@@ -125,7 +126,7 @@ func TestClosed(t *testing.T) {
 		t.Errorf("what was under way: got %v", err)
 	}
 	for range 2 * patience {
-		if err := set(t, c, "closed"); !errors.Is(err, ErrAway) {
+		if err := set(t, c, "closed", budget); !errors.Is(err, ErrAway) {
 			t.Errorf("got %v", err)
 		}
 	}
@@ -151,9 +152,9 @@ func TestCloseLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	works(t, core, time.Second)
+	works(t, core)
 	p.Stop()
-	goesAway(t, core)
+	goesAway(t, core, ample)
 	for range 2 {
 		if err := core.Close(); err != nil {
 			t.Error(err)
@@ -168,5 +169,5 @@ func TestCloseLeavesNothing(t *testing.T) {
 			t.Log(stacks)
 		}
 	}()
-	eventually(t, "no goroutine is left", 3*time.Second, func() bool { stacks = left(); return stacks == "" })
+	eventually(t, "no goroutine is left", func() bool { stacks = left(); return stacks == "" })
 }

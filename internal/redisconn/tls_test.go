@@ -95,11 +95,11 @@ func TestTLS(t *testing.T) {
 			t.Parallel()
 			c, logs := open(t, Config{Addrs: []string{tt.addr}, TLS: tt.tls})
 			if tt.wrong == "" {
-				works(t, c, time.Second)
+				works(t, c)
 				return
 			}
-			eventually(t, "it is away", 3*time.Second, func() bool { return !c.Up() })
-			eventually(t, "it says why", time.Second, func() bool { return logs.Len() == 1 })
+			eventually(t, "it is away", func() bool { return !c.Up() })
+			eventually(t, "it says why", func() bool { return logs.Len() == 1 })
 			if message := logs.All()[0].Message; !strings.Contains(message, tt.wrong) {
 				t.Errorf("the log says %q, want what to do", message)
 			}

@@ -70,7 +70,7 @@ func (c *Conn) watch(ctx context.Context) {
 			return
 		}
 		if err != nil {
-			c.failed(err, probeTimeout)
+			c.failed(err, c.probing)
 		}
 		if !c.rest(ctx, err == nil) {
 			return
@@ -107,7 +107,7 @@ func (c *Conn) probe(ctx context.Context) error {
 	var took time.Duration
 	for range 2 {
 		start := time.Now()
-		if err := c.ask(ctx, probeTimeout, probe); err != nil {
+		if err := c.ask(ctx, c.probing, probe); err != nil {
 			return err
 		}
 		if took = time.Since(start); c.answered(took) {
