@@ -56,7 +56,7 @@ func (c *claim) start(asked time.Time) {
 // whoever comes next: a Redis that hung goes on with what it was sent before it hung.
 func (c *claim) keep(ctx context.Context) {
 	defer close(c.kept)
-	tick := time.NewTicker(renewEvery)
+	tick := time.NewTicker(c.provider.times.renewEvery)
 	defer tick.Stop()
 	for ctx.Err() == nil {
 		select {
@@ -134,7 +134,7 @@ func (c *claim) poke() {
 func (c *claim) Held(ctx context.Context) bool {
 	c.moved() // something is about to be done with the upload
 	c.mu.Lock()
-	sure, gone := c.mine && time.Since(c.renewed) < sureFor, c.gone
+	sure, gone := c.mine && time.Since(c.renewed) < c.provider.times.sureFor, c.gone
 	c.mu.Unlock()
 	if gone || sure {
 		return !gone
@@ -177,7 +177,7 @@ func (c *claim) moved() {
 // isStill says whether the request has waited for its client for so long that it is not worth keeping others from the upload.
 func (c *claim) isStill() bool {
 	since := c.still.Load()
-	return since != 0 && c.now()-since > int64(stillFor)
+	return since != 0 && c.now()-since > int64(c.provider.times.stillFor)
 }
 
 // now is the time since the claim began in nanoseconds, and not 0.

@@ -27,15 +27,16 @@ type RedisOptions struct {
 // Redis is the Provider of nodes that tell each other through Redis how far an upload has come and who is at it.
 type Redis struct {
 	*HMAC
-	conn conn
-	opts RedisOptions
+	conn  conn
+	opts  RedisOptions
+	times times
 }
 
 var _ Provider = (*Redis)(nil)
 
 // NewRedis makes a provider whose tokens are those of h.
 func NewRedis(h *HMAC, conn conn, opts RedisOptions) *Redis {
-	return &Redis{HMAC: h, conn: conn, opts: opts}
+	return &Redis{HMAC: h, conn: conn, opts: opts, times: usualTimes}
 }
 
 // Open gives the newest point that the token or Redis has. Its only error is ErrUnknown.
@@ -44,7 +45,7 @@ func (r *Redis) Open(ctx context.Context, repository, token string) (Upload, err
 	if err != nil {
 		return up, err
 	}
-	answer, err := r.run(ctx, lookScript, up, askBudget, staleAfter.Milliseconds())
+	answer, err := r.run(ctx, lookScript, up, askBudget, r.times.staleAfter.Milliseconds())
 	if err != nil {
 		return up, nil
 	}
@@ -72,11 +73,11 @@ func (r *Redis) Claim(ctx context.Context, repository, token string, closing boo
 	}
 	c := &claim{provider: r, name: r.opts.Instance + "/" + rand.Text(), at: up, newest: up, lost: make(chan struct{}), wake: make(chan struct{}, 1)}
 	seen := ""
-	limit, pause := time.NewTimer(staleAfter+watchEvery), watchEvery/16
+	limit, pause, last := time.NewTimer(r.times.staleAfter+watchEvery), watchEvery/16, false
 	defer limit.Stop()
 	for {
 		asked := time.Now()
-		answer, err := r.run(ctx, claimScript, up, askBudget, c.name, r.life(up), staleAfter.Milliseconds(), flag(closing))
+		answer, err := r.run(ctx, claimScript, up, askBudget, c.name, r.life(up), r.times.staleAfter.Milliseconds(), flag(closing))
 		switch {
 		case err != nil && ctx.Err() != nil:
 			c.start(time.Time{})
@@ -100,7 +101,7 @@ func (r *Redis) Claim(ctx context.Context, repository, token string, closing boo
 			return c, nil
 		}
 		holder := text(answer, 3)
-		if seen != "" && holder != seen {
+		if last || seen != "" && holder != seen {
 			return unclaimed{c.newest}, ErrBusy
 		}
 		seen = holder
@@ -108,7 +109,7 @@ func (r *Redis) Claim(ctx context.Context, repository, token string, closing boo
 		case <-time.After(pause):
 			pause = min(2*pause, watchEvery)
 		case <-limit.C:
-			return unclaimed{c.newest}, ErrBusy
+			last = true // it may have become stale since it was looked at
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

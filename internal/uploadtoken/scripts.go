@@ -6,13 +6,18 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// What a claim lives by.
+// times are what a claim lives by. Tests change them.
+type times struct {
+	renewEvery time.Duration
+	staleAfter time.Duration // without a renewal a claim is that of a request that died
+	sureFor    time.Duration // after a renewal the claim is not asked about: nobody can have taken it over
+	stillFor   time.Duration // a request that has waited so long for its client renews its claim no more
+}
+
+var usualTimes = times{renewEvery: 500 * time.Millisecond, staleAfter: 2 * time.Second, sureFor: time.Second, stillFor: 5 * time.Second}
+
 const (
-	renewEvery = 500 * time.Millisecond
-	staleAfter = 2 * time.Second        // without a renewal a claim is that of a request that died
-	sureFor    = time.Second            // after a renewal the claim is not asked about: nobody can have taken it over
 	watchEvery = 100 * time.Millisecond // while it is seen whether the other one is alive
-	stillFor   = 5 * time.Second        // a request that has waited so long for its client renews its claim no more
 	closedFor  = time.Hour              // an upload that was closed is remembered so long
 )
 

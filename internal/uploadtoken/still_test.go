@@ -4,6 +4,7 @@ package uploadtoken
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,13 +18,19 @@ import (
 func TestStillHolderIsTakenOver(t *testing.T) {
 	t.Parallel()
 	a, b := pair(t)
+	const still, stale = 8 * time.Second, 6 * time.Second // who does not wait for the first of them is noticed, and who is held up for a while is not dead
+	a.times.stillFor, b.times.staleAfter = still, stale
 	up := begun(0, 0)
 	first := a.claims(t, up)
 	first.Reached(up.at(1, 64))
-	first.Waiting(true)
+	eventually(t, "the point is told", func() bool {
+		got, err := b.Open(t.Context(), up.Repository, b.token(t, up))
+		return err == nil && got.same(up.at(1, 64))
+	})
 	begun := time.Now()
+	first.Waiting(true)
 	var second Claim
-	eventually(t, "it is taken over", stillFor+2*staleAfter, func() (taken bool) {
+	eventually(t, "it is taken over", func() (taken bool) {
 		c, err := b.Claim(t.Context(), up.Repository, b.token(t, up), false)
 		if err == nil {
 			second = c
@@ -31,13 +38,13 @@ func TestStillHolderIsTakenOver(t *testing.T) {
 		}
 		return err == nil
 	})
-	if took := time.Since(begun); took < stillFor {
+	if took := time.Since(begun); took < still {
 		t.Errorf("it was taken over after %s", took)
 	}
 	if n := second.Newest(); !n.same(up.at(1, 64)) || !n.Abandoned {
 		t.Errorf("newest is %+v", n)
 	}
-	eventually(t, "the first one is told, though it waits", time.Second, isLost(first))
+	eventually(t, "the first one is told, though it waits", isLost(first))
 	if first.Waiting(false); first.Held(t.Context()) || !second.Held(t.Context()) {
 		t.Error("the second one does not have it")
 	}
@@ -55,24 +62,24 @@ func TestSlowHolderIsNotTakenOver(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a, b := pair(t)
+			a.times.stillFor = time.Hour
 			up := begun(0, 0)
 			held := a.claims(t, up)
 			held.Reached(up.at(1, 64))
 			held.Waiting(true)
-			next := time.Now().Add(stillFor / 2)
-			end := time.Now().Add(stillFor + 2*staleAfter)
-			eventually(t, "the time is over", stillFor+3*staleAfter, func() bool {
-				if time.Now().After(next) {
-					moves(held, up)
-					next = time.Now().Add(stillFor / 2)
-				}
-				if got, err := b.Open(t.Context(), up.Repository, b.token(t, up)); err != nil || got.Abandoned {
-					t.Fatalf("it is given up: %+v, %v", got, err)
-				}
-				return time.Now().After(end)
-			})
-			if isLost(held)() {
-				t.Error("it is lost")
+			c := held.(*claim)
+			c.still.Store(c.now() - int64(2*time.Hour)) // since then
+			if !c.isStill() {
+				t.Fatal("it does not stand still")
+			}
+			moved := time.Now()
+			moves(held, up)
+			if c.isStill() {
+				t.Error("it stands still, though it moved")
+			}
+			eventually(t, "it is renewed", func() bool { return c.renewedAt().After(moved) })
+			if got, err := b.Open(t.Context(), up.Repository, b.token(t, up)); err != nil || got.Abandoned || isLost(held)() {
+				t.Errorf("it is given up: %+v, %v", got, err)
 			}
 		})
 	}
@@ -81,17 +88,24 @@ func TestSlowHolderIsNotTakenOver(t *testing.T) {
 // A client that comes back before anybody else does goes on with what it has.
 func TestStillHolderWakesUp(t *testing.T) {
 	t.Parallel()
-	a, b := pair(t)
+	all := nodes(t, teststore.Redis(t), 3)
+	a, b, hasty := all[0], all[1], all[2]
+	a.times.stillFor, hasty.times.staleAfter = time.Second, usualTimes.staleAfter
 	up := begun(0, 0)
 	held := a.claims(t, up)
 	held.Reached(up.at(1, 64))
-	held.Waiting(true)
-	eventually(t, "it is given up", stillFor+2*staleAfter, func() bool {
+	eventually(t, "the point is told", func() bool {
 		got, err := b.Open(t.Context(), up.Repository, b.token(t, up))
+		return err == nil && got.same(up.at(1, 64))
+	})
+	held.Waiting(true)
+	eventually(t, "it is given up", func() bool {
+		got, err := hasty.Open(t.Context(), up.Repository, hasty.token(t, up))
 		return err == nil && got.Abandoned
 	})
+	woken := time.Now()
 	held.Waiting(false)
-	eventually(t, "it is renewed", time.Second, func() bool { return time.Since(held.(*claim).renewedAt()) < time.Second })
+	eventually(t, "it is renewed", func() bool { return held.(*claim).renewedAt().After(woken) })
 	if _, err := b.Claim(t.Context(), up.Repository, b.token(t, up), false); err != ErrBusy {
 		t.Errorf("Claim gives %v", err)
 	}
@@ -109,23 +123,30 @@ func TestLateClaimIsReleased(t *testing.T) {
 	t.Parallel()
 	all, up := nodes(t, teststore.Redis(t), 2), begun(0, 0)
 	a, b := all[0], all[1]
+	a.times.renewEvery = time.Hour
 	var late func()
+	var calls atomic.Int32
+	arrived := make(chan struct{}) // closed when what is late was done
 	a.Redis.conn = fate(func(ctx context.Context, budget time.Duration, fn func(context.Context, redis.UniversalClient) error) error {
-		if late == nil { // the claim
-			late = func() { _ = b.conn.Do(context.WithoutCancel(ctx), time.Second, fn) }
+		switch calls.Add(1) {
+		case 1: // the claim
+			late = func() { _ = b.Do(context.WithoutCancel(ctx), budget, fn) }
 			return redisconn.ErrAway
+		case 3: // behind the release: what the claim is ended with that came late
+			<-arrived
 		}
-		return a.conn.Do(ctx, budget, fn)
+		return a.Do(ctx, budget, fn)
 	})
 	c, err := a.Claim(t.Context(), up.Repository, a.token(t, up), false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.Release(t.Context(), up.at(0, 10), false)
-	a.opens(t, up, up.at(0, 10), true, false)
+	b.opens(t, up, up.at(0, 10), true, false)
 	late()
-	within(t, "the next claim", time.Second, func() {
-		eventually(t, "the upload is free", time.Second, func() bool {
+	close(arrived)
+	promptly(t, "the next claim", func() {
+		eventually(t, "the upload is free", func() bool {
 			c, err := b.Claim(t.Context(), up.Repository, b.token(t, up.at(0, 10)), false)
 			if err == nil {
 				c.Release(t.Context(), up.at(0, 20), false)
@@ -155,7 +176,7 @@ func TestReplicaIsNotAsked(t *testing.T) {
 	n, up := nodes(t, p.Addr, 1)[0], begun(0, 0)
 	n.claims(t, up).Release(t.Context(), up.at(0, 10), false)
 	n.opens(t, up, up.at(0, 10), true, false)
-	if err := n.client(t).Do(t.Context(), "REPLICAOF", "127.0.0.1", "1").Err(); err != nil {
+	if err := n.client.Do(t.Context(), "REPLICAOF", "127.0.0.1", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
 	n.opens(t, up, up, false, false)
