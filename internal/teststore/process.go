@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os/exec"
 	"sync"
@@ -26,15 +25,8 @@ type Process struct {
 	args, env []string
 }
 
-// FreeAddr is a loopback address that nobody listens on at the moment.
-func FreeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
-}
+// startTime is how long programs may take to come up, on a machine that has a lot else to do.
+const startTime = 3 * time.Minute
 
 // start runs a program that listens on addr and waits until ready says so.
 func start(addr string, ready func(context.Context) error, path string, args, env []string) (*Process, error) {
@@ -56,7 +48,7 @@ func (p *Process) run() error {
 	}
 	go func() { _ = cmd.Wait(); close(done) }()
 	p.cmd, p.done = cmd, done
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), startTime)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

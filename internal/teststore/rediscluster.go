@@ -39,7 +39,7 @@ func StartRedisCluster(args ...string) ([]*Process, error) {
 }
 
 func joinCluster(nodes []*Process) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), startTime)
 	defer cancel()
 	// redis-cli --cluster create takes the bus for 10000 above the port; CLUSTER MEET can be told where it is.
 	const slots = 16384

@@ -93,7 +93,7 @@ func bucket(t testing.TB, p *Process) S3 {
 // Client is a bare SDK client, for what a test does behind the driver's back.
 func (s S3) Client() *s3.Client {
 	return s3.New(s3.Options{
-		Region: Region, BaseEndpoint: aws.String(s.Endpoint), UsePathStyle: true,
+		Region: Region, BaseEndpoint: aws.String(s.Endpoint), UsePathStyle: true, RetryMaxAttempts: 10,
 		Credentials:                credentials.NewStaticCredentialsProvider(AccessKey, SecretKey, ""),
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired, ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
 	})

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -24,7 +23,9 @@ var mutants = map[string]struct {
 	mutate func(drivers.Driver) drivers.Driver
 	caught string
 }{
-	"looks before it creates":         {func(d drivers.Driver) drivers.Driver { return racy{d} }, "conditions/of_16_that_create_at_once_one_wins"},
+	"looks before it creates": {func(d drivers.Driver) drivers.Driver {
+		return &racy{Driver: d, looked: map[string]*sync.WaitGroup{}}
+	}, "conditions/of_16_that_create_at_once_one_wins"},
 	"repeats a conditional write":     {func(d drivers.Driver) drivers.Driver { return repeating{d} }, "faults/put_of_a_new_key"},
 	"lists folder by folder":          {func(d drivers.Driver) drivers.Driver { return walking{d} }, "list/byte_order"},
 	"takes a broken body for its end": {func(d drivers.Driver) drivers.Driver { return credulous{d} }, "uploads/a_source_that_fails_keeps_what_was_read"},
@@ -65,20 +66,34 @@ func TestMutantsAreCaught(t *testing.T) {
 	}
 }
 
-// racy judges the condition before it writes, not while.
-type racy struct{ drivers.Driver }
+// racy judges the condition before it writes, not while. So that it shows, the 16 that create a key wait until each has looked.
+type racy struct {
+	drivers.Driver
+	mu     sync.Mutex
+	looked map[string]*sync.WaitGroup
+}
 
-func (d racy) Put(ctx context.Context, key string, body io.ReadSeeker, cond drivers.Cond) (drivers.Info, error) {
+func (d *racy) Put(ctx context.Context, key string, body io.ReadSeeker, cond drivers.Cond) (drivers.Info, error) {
 	if cond.IfAbsent {
 		if _, err := d.Stat(ctx, key); err == nil {
 			return drivers.Info{}, drivers.ErrPrecondition
 		}
-		for range 100 {
-			runtime.Gosched()
-		}
+		all := d.racers(key)
+		all.Done()
+		all.Wait()
 		cond = drivers.Cond{}
 	}
 	return d.Driver.Put(ctx, key, body, cond)
+}
+
+func (d *racy) racers(key string) *sync.WaitGroup {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.looked[key] == nil {
+		d.looked[key] = &sync.WaitGroup{}
+		d.looked[key].Add(16)
+	}
+	return d.looked[key]
 }
 
 // repeating tries again by itself, and meets its own first attempt.

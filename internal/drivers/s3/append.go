@@ -194,11 +194,11 @@ func (a *appender) relieve(number int, mark []byte) error {
 		return err
 	}
 	a.memory.give(a.blocks)
-	ctx, cancel := context.WithTimeout(a.ctx, memoryTimeout)
+	ctx, cancel := context.WithTimeout(a.ctx, a.memory.patience)
 	defer cancel()
 	block, err := a.memory.wait(ctx)
 	if err != nil && a.ctx.Err() == nil {
-		err = &drivers.Unavailable{Err: fmt.Errorf("no memory for uploads came free for %s, raise uploads.memory: %w", memoryTimeout, err)}
+		err = &drivers.Unavailable{Err: fmt.Errorf("no memory for uploads came free for %s, raise uploads.memory: %w", a.memory.patience, err)}
 	}
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -17,15 +18,17 @@ type budget struct {
 	blocks int64 // there may be
 	left   *semaphore.Weighted
 
+	patience time.Duration // of an upload that finds none, before its client is told to come back
+
 	mu              sync.Mutex
 	free            [][]byte
 	taken           int64 // and not given back
 	waited, refused uint64
 }
 
-func newBudget(bytes int64) *budget {
+func newBudget(bytes int64, patience time.Duration) *budget {
 	blocks := max(bytes/blockSize, 1)
-	return &budget{blocks: blocks, left: semaphore.NewWeighted(blocks)}
+	return &budget{blocks: blocks, left: semaphore.NewWeighted(blocks), patience: patience}
 }
 
 // MemoryStats are the figures of the memory of all uploads of a driver.

@@ -28,7 +28,7 @@ func TestMemoryStats(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				d := &Driver{config: Config{ChunkSize: minPart, Memory: blocks * blockSize}, memory: newBudget(blocks * blockSize)}
+				d := &Driver{config: Config{ChunkSize: minPart, Memory: blocks * blockSize}, memory: newBudget(blocks*blockSize, memoryTimeout)}
 				check := func(want MemoryStats) {
 					t.Helper()
 					if got := d.MemoryStats(); got != want {

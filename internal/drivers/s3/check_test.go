@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -146,7 +147,11 @@ func racy(n int) wire {
 			close(all)
 		}
 		mu.Unlock()
-		<-all
+		select {
+		case <-all:
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
+		}
 		return next.RoundTrip(without(r, "If-None-Match"))
 	}
 }
@@ -200,24 +205,25 @@ func TestCheckStops(t *testing.T) {
 // TestCheckEnds: where nothing answers there is nothing to tidy up, and whoever calls it off does not wait.
 func TestCheckEnds(t *testing.T) {
 	t.Parallel()
-	asked := make(chan string, 10)
-	silent := wire(func(r *http.Request, _ http.RoundTripper) (*http.Response, error) {
-		asked <- r.Method
-		<-r.Context().Done()
-		return nil, r.Context().Err()
-	})
-	ctx, cancel := context.WithCancel(t.Context())
-	d := openWith(t, s3.Config{Bucket: "bucket", Region: teststore.Region, RegionEndpoint: "http://127.0.0.1:1", AccessKey: "a", SecretKey: "b"}, silent)
-	findings := make(chan []s3.Finding, 1)
-	go func() { findings <- d.Check(ctx, "check/here") }()
-	<-asked
-	cancel()
-	select {
-	case f := <-findings:
-		if len(f) != 1 || f[0].Err == nil {
+	synctest.Test(t, func(t *testing.T) {
+		asked := make(chan string, 10)
+		silent := wire(func(r *http.Request, _ http.RoundTripper) (*http.Response, error) {
+			asked <- r.Method
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		d := openWith(t, s3.Config{Bucket: "bucket", Region: teststore.Region, RegionEndpoint: "http://127.0.0.1:1", AccessKey: "a", SecretKey: "b"}, silent)
+		findings := make(chan []s3.Finding, 1)
+		go func() { findings <- d.Check(ctx, "check/here") }()
+		<-asked
+		canceled := time.Now()
+		cancel()
+		if f := <-findings; len(f) != 1 || f[0].Err == nil {
 			t.Errorf("findings: %+v", f)
 		}
-	case <-time.After(4 * time.Second):
-		t.Error("it goes on")
-	}
+		if d := time.Since(canceled); d > 0 {
+			t.Errorf("it goes on for %v", d)
+		}
+	})
 }

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/registryd/registryd/internal/drivers"
 	"github.com/registryd/registryd/internal/teststore"
@@ -20,7 +21,7 @@ import (
 func TestBudget(t *testing.T) {
 	t.Parallel()
 	const blocks = 4
-	b := newBudget(blocks*blockSize + blockSize/2)
+	b := newBudget(blocks*blockSize+blockSize/2, memoryTimeout)
 	var held [][]byte
 	for range blocks {
 		held = append(held, b.try())
@@ -63,6 +64,7 @@ func idle(t *testing.T, b *budget, blocks int64) {
 }
 
 // TestMemory runs many uploads on memory for a few. Some clients stand still in the middle until all others are through; nobody waits for them.
+// How long the others wait for each other is a matter of the machine.
 func TestMemory(t *testing.T) {
 	t.Parallel()
 	const uploads, standing, blocks = 64, 8, 16
@@ -70,7 +72,7 @@ func TestMemory(t *testing.T) {
 	d, err := Open(t.Context(), Config{
 		Bucket: store.Bucket, RegionEndpoint: store.Endpoint, ForcePathStyle: true, AccessKey: teststore.AccessKey, SecretKey: teststore.SecretKey,
 		ChunkSize: minPart, Memory: blocks * blockSize,
-	}, Options{})
+	}, Options{MemoryTimeout: 5 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +151,7 @@ func TestMemoryGivenBack(t *testing.T) {
 	d, err := Open(t.Context(), Config{
 		Bucket: store.Bucket, RegionEndpoint: store.Endpoint, ForcePathStyle: true, AccessKey: teststore.AccessKey, SecretKey: teststore.SecretKey,
 		ChunkSize: minPart, Memory: blocks * blockSize,
-	}, Options{})
+	}, Options{MemoryTimeout: 5 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

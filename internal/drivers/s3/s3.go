@@ -29,7 +29,8 @@ type Options struct {
 	// Transport, if set, stands around the HTTP transport: to count, to measure, to break things.
 	Transport func(http.RoundTripper) http.RoundTripper
 
-	MaxBackoff time.Duration // between two attempts at a request; 3s
+	MaxBackoff    time.Duration // between two attempts at a request; 3s
+	MemoryTimeout time.Duration // how long an upload waits for memory; 30s
 }
 
 // Open makes a driver. It talks to nobody yet but, perhaps, whoever gives credentials: see Check.
@@ -40,11 +41,14 @@ func Open(ctx context.Context, config Config, opts Options) (*Driver, error) {
 	if opts.MaxBackoff == 0 {
 		opts.MaxBackoff = maxBackoff
 	}
+	if opts.MemoryTimeout == 0 {
+		opts.MemoryTimeout = memoryTimeout
+	}
 	client, err := newClient(ctx, config, opts)
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{config: config, client: client, memory: newBudget(config.Memory)}
+	d := &Driver{config: config, client: client, memory: newBudget(config.Memory, opts.MemoryTimeout)}
 	public := s3.New(client.Options(), func(o *s3.Options) {
 		if config.PublicEndpoint != "" {
 			o.BaseEndpoint = &config.PublicEndpoint

@@ -33,7 +33,7 @@ func (b bound) RoundTrip(r *http.Request) (*http.Response, error) { return b.wir
 // openWith opens a driver whose requests go over a wire, if it is not nil.
 func openWith(t testing.TB, c s3.Config, w wire) *s3.Driver {
 	t.Helper()
-	opts := s3.Options{MaxBackoff: 5 * time.Millisecond}
+	opts := s3.Options{MaxBackoff: 5 * time.Millisecond, MemoryTimeout: 5 * time.Minute} // in memory for a few, tests wait for a store that may be slow
 	if w != nil {
 		opts.Transport = w.through
 	}
