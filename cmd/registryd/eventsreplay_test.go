@@ -97,8 +97,7 @@ func TestReplayCrash(t *testing.T) {
 			}
 			act := func(t *testing.T, d drivers.Driver) { _ = replayOn(t, d, ordered) }
 			drivertest.EachCrash(t, open, act, func(t *testing.T, d drivers.Driver, at drivertest.Call) {
-				for crashed := time.Now().UnixMilli(); time.Now().UnixMilli() == crashed; { // a later process has later ids
-				}
+				nextMillisecond() // a later process has later ids
 				registry := storage.New(d, storage.Options{})
 				dead, journal := deadTags(t, registry), journalTags(t, registry)
 				for _, tag := range want {

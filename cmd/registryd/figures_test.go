@@ -2,11 +2,11 @@ package main
 
 import (
 	"bufio"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // figures are the metrics of a node now, by name and labels as they are written.
@@ -32,19 +32,12 @@ func (n *node) figures(t *testing.T) map[string]float64 {
 // comesTo waits until a metric is there with that value.
 func (n *node) comesTo(t *testing.T, name string, want func(float64) bool) {
 	t.Helper()
-	deadline, tick := time.After(20*time.Second), time.NewTicker(20*time.Millisecond)
-	defer tick.Stop()
-	for {
-		got, ok := n.figures(t)[name]
-		if ok && want(got) {
-			return
+	eventually(t, func() string {
+		if got, ok := n.figures(t)[name]; !ok || !want(got) {
+			return fmt.Sprintf("%s is %v, shown: %v", name, got, ok)
 		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("%s is %v, shown: %v", name, got, ok)
-		}
-	}
+		return ""
+	})
 }
 
 // TestFiguresOfADirectory: a node alone looks after the journal, and its uploads share no memory.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,9 +12,12 @@ func TestHealth(t *testing.T) {
 	t.Parallel()
 	n, stop := start(t, quietEnv, quiet(t.TempDir())...)
 	env := []string{"REGISTRY_HTTP_DEBUG_ADDR=" + n.debug, "HTTP_PROXY=http://127.0.0.1:1"}
-	if code, stdout, stderr := invoke(t, env, "health"); code != exitOK || stdout != "The node is ready.\n" || stderr != "" {
-		t.Errorf("exit %d: %s%s", code, stdout, stderr)
-	}
+	eventually(t, func() string { // the store has two seconds to answer
+		if code, stdout, stderr := invoke(t, env, "health"); code != exitOK || stdout != "The node is ready.\n" || stderr != "" {
+			return fmt.Sprintf("exit %d: %s%s", code, stdout, stderr)
+		}
+		return ""
+	})
 	stop()
 	if code, stdout, stderr := invoke(t, env, "health"); code != exitError || stdout != "" || !strings.Contains(stderr, "no node answers at http://"+n.debug+"/readyz") {
 		t.Errorf("exit %d: %s%s", code, stdout, stderr)
@@ -30,10 +34,14 @@ func TestHealthPassesOnWhatTheNodeSays(t *testing.T) {
 		http.Error(w, "this node is draining; send requests to another one", http.StatusServiceUnavailable)
 	}))
 	t.Cleanup(node.Close)
-	code, stdout, stderr := invoke(t, []string{"REGISTRY_HTTP_DEBUG_ADDR=" + node.Listener.Addr().String()}, "health")
-	if want := "registryd: the node is not ready: this node is draining; send requests to another one\n"; code != exitError || stdout != "" || stderr != want {
-		t.Errorf("exit %d: %s%s", code, stdout, stderr)
-	}
+	const want = "registryd: the node is not ready: this node is draining; send requests to another one\n"
+	eventually(t, func() string { // it has five seconds to answer
+		code, stdout, stderr := invoke(t, []string{"REGISTRY_HTTP_DEBUG_ADDR=" + node.Listener.Addr().String()}, "health")
+		if code != exitError || stdout != "" || stderr != want {
+			return fmt.Sprintf("exit %d: %s%s", code, stdout, stderr)
+		}
+		return ""
+	})
 }
 
 func TestReadyURL(t *testing.T) {

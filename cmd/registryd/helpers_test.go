@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // asProgram makes the test binary behave as registryd, for tests that need a process of their own.
@@ -38,6 +39,27 @@ func invoke(t *testing.T, env []string, args ...string) (code int, stdout, stder
 	var out, errs bytes.Buffer
 	code = run(t.Context(), args, env, strings.NewReader(""), &out, &errs)
 	return code, out.String(), errs.String()
+}
+
+// patience is how long a test waits for what should come at once: it only ends a test that hangs, also on a machine that has a lot else to do.
+const patience = 3 * time.Minute
+
+// eventually looks again and again, until there is nothing to complain of.
+func eventually(t *testing.T, look func() (complaint string)) {
+	t.Helper()
+	deadline, tick := time.After(patience), time.NewTicker(20*time.Millisecond)
+	defer tick.Stop()
+	for {
+		complaint := look()
+		if complaint == "" {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal(complaint)
+		}
+	}
 }
 
 // node is a registryd that serves.
@@ -78,9 +100,15 @@ func attach(t *testing.T, log io.Reader) *node {
 // next gives the next line of the log.
 func (n *node) next(t *testing.T) line {
 	t.Helper()
-	text, ok := <-n.log
-	if !ok {
-		t.Fatal("the log ended")
+	var text string
+	select {
+	case line, ok := <-n.log:
+		if !ok {
+			t.Fatal("the log ended")
+		}
+		text = line
+	case <-time.After(patience):
+		t.Fatal("the log does not go on")
 	}
 	var l line
 	if err := json.Unmarshal([]byte(text), &l); err != nil {
@@ -136,6 +164,9 @@ func spawn(t *testing.T, env []string, args ...string) (*node, *exec.Cmd) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // before its directory is removed
+	})
 	return attach(t, log), cmd
 }

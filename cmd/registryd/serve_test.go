@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -43,9 +44,12 @@ func TestServe(t *testing.T) {
 		{n.debug + "/metrics", `registryd_driver_operations_total{op="ping",result="ok"} `},
 		{n.debug + "/metrics", `registryd_build_info{`},
 	} {
-		if status, body := fetch(t, "http://"+tt.url); status != http.StatusOK || !strings.Contains(body, tt.body) {
-			t.Errorf("%s: %d without %q: %s", tt.url, status, tt.body, body)
-		}
+		eventually(t, func() string { // for /readyz the store has two seconds to answer
+			if status, body := fetch(t, "http://"+tt.url); status != http.StatusOK || !strings.Contains(body, tt.body) {
+				return fmt.Sprintf("%s: %d without %q: %s", tt.url, status, tt.body, body)
+			}
+			return ""
+		})
 	}
 	if code := stop(); code != exitOK {
 		t.Errorf("exit %d", code)

@@ -3,12 +3,17 @@ package events
 import (
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
 // TestLeftAlone: what is young and not handed over is left alone once, and for an ordered endpoint what is behind it as well; all else is ruled on at once.
 func TestLeftAlone(t *testing.T) {
 	t.Parallel()
+	synctest.Test(t, leftAlone) // or what is young would not be so for long
+}
+
+func leftAlone(t *testing.T) {
 	old, first, second, third := newID(time.Now().Add(-time.Hour)), newID(time.Now()), newID(time.Now()), newID(time.Now().Add(time.Hour))
 	all := []string{old, first, second, third}
 	for name, c := range map[string]struct {
@@ -25,7 +30,11 @@ func TestLeftAlone(t *testing.T) {
 		"in order, the second is known": {true, false, []string{second}, []string{old}},
 		"the first walk":                {false, true, nil, all},
 	} {
-		e := New(Settings{Registry: newJournal(), Endpoints: []*Endpoint{newSink(t, Options{Ordered: c.ordered}).Endpoint}})
+		one, err := NewEndpoint(Options{Name: "one", URL: "https://events.example.com", Ordered: c.ordered})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := New(Settings{Registry: newJournal(), Endpoints: []*Endpoint{one}})
 		d, w := newDirect(e), newWatch(e.Registry, &e.times, e.Endpoints)
 		d.complete = !c.beginning
 		for _, id := range c.known {

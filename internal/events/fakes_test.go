@@ -193,7 +193,7 @@ func (j *journal) buried(endpoint string) []storage.DeadEvent {
 // eventually waits for something that is to come by itself.
 func eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(60 * time.Second)
+	deadline := time.NewTimer(3 * time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

@@ -1,7 +1,9 @@
 package events
 
 import (
+	"context"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,8 +19,27 @@ func pair(t *testing.T, registry Registry, s *sink, change func(*Events)) (relay
 	return relay, run(t, settings, change)
 }
 
-// patient is so long between walks that a slow machine has handed over before what is young is read.
-func patient(e *Events) { e.times.directWalk = time.Second }
+// gated is a journal that is not listed while gate is held.
+type gated struct {
+	counting
+	gate sync.RWMutex
+}
+
+func (g *gated) Journal(ctx context.Context, after string, n int) ([]string, string, error) {
+	g.gate.RLock()
+	defer g.gate.RUnlock()
+	return g.counting.Journal(ctx, after, n)
+}
+
+// handedOver is how many entries are handed over and not yet fetched.
+func (j *journal) handedOver() (n int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, entries := range j.handed {
+		n += len(entries)
+	}
+	return n
+}
 
 // isEmpty says that nothing is handed over any more.
 func (j *journal) isEmpty() bool {
@@ -30,14 +51,21 @@ func (j *journal) isEmpty() bool {
 // TestHandedOver: what one node is told of the other delivers, each once, and hardly reads any of it.
 func TestHandedOver(t *testing.T) {
 	t.Parallel()
-	j := &counting{journal: newJournal()}
+	j := &gated{counting: counting{journal: newJournal()}}
 	s := newSink(t, Options{})
-	_, other := pair(t, j, s, patient)
+	_, other := pair(t, j, s, nil)
+	j.gate.Lock() // so that all is handed over before a walk finds it
+	goOn := sync.OnceFunc(j.gate.Unlock)
+	t.Cleanup(goOn)
 	var entries []storage.Entry
 	for i := range 600 {
 		entries = append(entries, j.push(t, "some/repo", 0, tag(i)))
-		other.Committed(entries[i])
 	}
+	for _, entry := range entries {
+		other.Committed(entry)
+	}
+	eventually(t, "it is handed over", func() bool { return j.handedOver() > 550 }) // a single one is not
+	goOn()
 	eventually(t, "all is settled, and what was handed over is gone", func() bool { return j.left() == 0 && j.isEmpty() })
 	if different, all := s.took(); different != 600 || all != 600 || !s.has(entries...) {
 		t.Errorf("the endpoint took %d events, %d of them different; want 600", all, different)

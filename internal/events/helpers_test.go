@@ -1,6 +1,7 @@
 package events
 
 import (
+	"cmp"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -48,10 +49,10 @@ func answers(status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }
 }
 
-// sender makes a sender to a server on this machine.
+// sender makes a sender to a server on this machine, which may take its time unless opts say otherwise.
 func sender(t testing.TB, opts Options) *Sender {
 	t.Helper()
-	opts.Name, opts.AllowPrivate = "test", true
+	opts.Name, opts.AllowPrivate, opts.Timeout = "test", true, cmp.Or(opts.Timeout, time.Minute)
 	e, err := NewEndpoint(opts)
 	if err != nil {
 		t.Fatal(err)

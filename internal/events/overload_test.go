@@ -18,7 +18,7 @@ func TestLongNotes(t *testing.T) {
 		server, j := startRedis(t), newJournal()
 		s := newSink(t, Options{Ordered: ordered, Timeout: time.Minute, Backoff: 10 * time.Millisecond, MaxBackoff: 20 * time.Millisecond})
 		s.answers(always(http.StatusServiceUnavailable))
-		e := run(t, cluster(t, j, server.Addr, s.Endpoint)(), nil)
+		e := run(t, steadyCluster(t, j, server.Addr, s.Endpoint)(), unhurried)
 		var entries []storage.Entry
 		for i := range 40 {
 			entries = append(entries, j.pushLong(t, "some/repo", tag(i), 400<<10*(i%2)))
@@ -75,7 +75,7 @@ func TestFullRedis(t *testing.T) {
 	server, j := startRedis(t), newJournal()
 	s := newSink(t, Options{Backoff: 10 * time.Millisecond, MaxBackoff: 20 * time.Millisecond, MaxAttempts: 1 << 20})
 	s.answers(always(http.StatusServiceUnavailable))
-	e := run(t, cluster(t, j, server.Addr, s.Endpoint)(), func(e *Events) { e.times.untold = time.Hour }) // the relay brings nothing
+	e := run(t, steadyCluster(t, j, server.Addr, s.Endpoint)(), func(e *Events) { e.times.untold = time.Hour }) // the relay brings nothing
 	queued := j.push(t, "some/repo", 0, "queued")
 	e.Committed(queued)
 	c := client(t, server.Addr)
@@ -99,7 +99,7 @@ func TestLapse(t *testing.T) {
 	server, j := startRedis(t), newJournal()
 	s := newSink(t, Options{Ordered: true, Backoff: time.Millisecond, MaxBackoff: 2 * time.Millisecond, Threshold: 1 << 20, MaxAttempts: 1 << 20})
 	s.answers(always(http.StatusServiceUnavailable))
-	settings := cluster(t, j, server.Addr, s.Endpoint)()
+	settings := steadyCluster(t, j, server.Addr, s.Endpoint)()
 	way := &cut{Conn: settings.Conn}
 	settings.Conn = way
 	e := run(t, settings, func(e *Events) {
@@ -127,6 +127,7 @@ func TestLapse(t *testing.T) {
 	eventually(t, "they are in hand again", func() bool { return inHand() == 40 })
 	s.answers(nil)
 	eventually(t, "all is settled", func() bool { return j.left() == 0 })
+	s.onceEach() // a node that is held up now lets go of what it has delivered, and is given that again
 	inOrder(t, s, 40)
 	empty(t, client(t, server.Addr), "one")
 }

@@ -80,8 +80,8 @@ func TestQueue(t *testing.T) {
 	t.Parallel()
 	server, j := startRedis(t), newJournal()
 	one, two := newSink(t, Options{Name: "one"}), newSink(t, Options{Name: "two", Include: []string{"wanted"}})
-	settings := cluster(t, j, server.Addr, one.Endpoint, two.Endpoint)
-	nodes := []*running{run(t, settings(), nil), run(t, settings(), nil), run(t, settings(), nil)}
+	settings := steadyCluster(t, j, server.Addr, one.Endpoint, two.Endpoint)
+	nodes := []*running{run(t, settings(), unhurried), run(t, settings(), unhurried), run(t, settings(), unhurried)}
 	for i := range 500 {
 		nodes[i%3].Committed(j.push(t, []reference.Name{"wanted", "other"}[i%2], 0, tag(i), "latest"))
 	}
@@ -99,7 +99,7 @@ func TestEnqueueAgain(t *testing.T) {
 	t.Parallel()
 	server, j := startRedis(t), newJournal()
 	s := newSink(t, Options{})
-	e := run(t, cluster(t, j, server.Addr, s.Endpoint)(), nil)
+	e := run(t, steadyCluster(t, j, server.Addr, s.Endpoint)(), unhurried)
 	entry := j.push(t, "some/repo", time.Hour, "a")
 	for range 10 {
 		e.Committed(entry)
@@ -126,8 +126,8 @@ func TestQueueOrdered(t *testing.T) {
 		}
 		return http.StatusOK
 	})
-	settings := cluster(t, j, server.Addr, s.Endpoint)
-	nodes := []*running{run(t, settings(), nil), run(t, settings(), nil), run(t, settings(), nil)}
+	settings := steadyCluster(t, j, server.Addr, s.Endpoint)
+	nodes := []*running{run(t, settings(), unhurried), run(t, settings(), unhurried), run(t, settings(), unhurried)}
 	for i := range 400 {
 		for _, repository := range []reference.Name{"a", "b"} {
 			nodes[0].Committed(j.push(t, repository, 0, tag(i)))
@@ -148,13 +148,15 @@ func TestBestEffort(t *testing.T) {
 	t.Parallel()
 	server, j := startRedis(t), newJournal()
 	s := newSink(t, Options{IgnoredActions: []Action{Mount}})
-	e := run(t, cluster(t, j, server.Addr, s.Endpoint)(), nil)
+	settings := steadyCluster(t, j, server.Addr, s.Endpoint)()
+	way := &cut{Conn: settings.Conn}
+	settings.Conn = way
+	e := run(t, settings, unhurried)
 	for i := range 100 {
 		e.Happened(origin().ManifestPulled(Target{Repository: "some/repo", Tag: tag(i)}), origin().BlobMounted("some/repo", "other", d("blob"), 4))
 	}
 	eventually(t, "pulls are delivered", func() bool { n, _ := s.took(); return n == 100 })
-	server.Stop()
-	eventually(t, "Redis is known to be away", func() bool { return !e.Conn.Up() })
+	way.away.Store(true)
 	e.Happened(origin().ManifestPulled(Target{Repository: "some/repo"}))
 	eventually(t, "it is counted", func() bool { return testutil.ToFloat64(e.figures.dropped.WithLabelValues("one")) == 1 })
 }
@@ -187,7 +189,7 @@ func TestRelayFinds(t *testing.T) {
 // TestRedisCluster: all keys of a script are on one server.
 func TestRedisCluster(t *testing.T) {
 	t.Parallel()
-	servers, err := teststore.StartRedisCluster()
+	servers, err := teststore.StartRedisCluster("--cluster-node-timeout", "30000")
 	if err != nil {
 		t.Fatal(err)
 	}

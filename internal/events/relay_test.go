@@ -13,11 +13,11 @@ func TestRelayYields(t *testing.T) {
 	t.Parallel()
 	server, j := startRedis(t), newJournal()
 	s := newSink(t, Options{})
-	settings := cluster(t, j, server.Addr, s.Endpoint)
+	settings := steadyCluster(t, j, server.Addr, s.Endpoint)
 	first := settings()
 	way := &cut{Conn: first.Conn}
 	first.Conn = way
-	patient := func(e *Events) { e.times.relayRetry = 200 * time.Millisecond }
+	patient := func(e *Events) { e.times.relayRetry = 6 * time.Second } // the other node asks for the lease a quarter of that before the first does again
 	relay := run(t, first, patient)
 	leads := func() bool { j.mu.Lock(); defer j.mu.Unlock(); return j.leases[relayLease] }
 	eventually(t, "it leads", leads)

@@ -1,11 +1,14 @@
 package events
 
 import (
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/registryd/registryd/internal/storage"
 )
@@ -20,14 +23,12 @@ type sink struct {
 	counts map[string]int
 }
 
-// newSink starts an endpoint.
+// newSink starts an endpoint. It may take its time, and be tried as often as it takes, unless opts say otherwise: that the machine is busy is no failure.
 func newSink(t testing.TB, opts Options) *sink {
 	t.Helper()
 	s := &sink{counts: map[string]int{}}
 	opts.URL, opts.AllowPrivate = serve(t, s.serve), true
-	if opts.Name == "" {
-		opts.Name = "one"
-	}
+	opts.Name, opts.Timeout, opts.MaxAttempts = cmp.Or(opts.Name, "one"), cmp.Or(opts.Timeout, time.Minute), cmp.Or(opts.MaxAttempts, 1<<20)
 	endpoint, err := NewEndpoint(opts)
 	if err != nil {
 		t.Fatal(err)
@@ -81,6 +82,18 @@ func (s *sink) took() (different, all int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.counts), len(s.got)
+}
+
+// onceEach forgets what came again.
+func (s *sink) onceEach() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seen := map[string]bool{}
+	s.got = slices.DeleteFunc(s.got, func(event Event) bool {
+		again := seen[event.ID]
+		seen[event.ID] = true
+		return again
+	})
 }
 
 func (s *sink) has(entries ...storage.Entry) bool {

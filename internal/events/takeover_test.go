@@ -21,8 +21,8 @@ func TestConsumerDies(t *testing.T) {
 		server, j := startRedis(t), newJournal()
 		s := newSink(t, Options{Ordered: ordered, Timeout: time.Minute})
 		s.answers(always(0)) // it hangs
-		settings := cluster(t, j, server.Addr, s.Endpoint)
-		dying := &cut{Conn: connect(t, server.Addr)}
+		settings := steadyCluster(t, j, server.Addr, s.Endpoint)
+		dying := &cut{Conn: newSteady(t, server.Addr)}
 		first := settings()
 		first.Conn = dying
 		dead := run(t, first, func(e *Events) { e.times.drain = 50 * time.Millisecond })
@@ -39,7 +39,7 @@ func TestConsumerDies(t *testing.T) {
 		dying.away.Store(true) // for Redis it is as if it had been killed
 		dead.stop()
 		s.answers(nil)
-		run(t, settings(), func(e *Events) { e.times.stale = 2 * time.Second })
+		run(t, settings(), func(e *Events) { e.times.stale, e.times.lease, e.times.away = 2*time.Second, time.Minute, time.Hour })
 		eventually(t, "all is settled", func() bool { return j.left() == 0 })
 		if !s.has(entries...) {
 			t.Error("events were lost")
@@ -56,7 +56,7 @@ func TestGivenBack(t *testing.T) {
 	server, j := startRedis(t), newJournal()
 	s := newSink(t, Options{Timeout: time.Minute})
 	s.answers(always(0))
-	settings := cluster(t, j, server.Addr, s.Endpoint)
+	settings := steadyCluster(t, j, server.Addr, s.Endpoint)
 	long := func(e *Events) {
 		e.times.drain, e.times.stale, e.times.untold = 50*time.Millisecond, time.Hour, time.Hour
 	}

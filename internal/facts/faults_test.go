@@ -105,7 +105,7 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// TestHung: a writer waits until what the others remember has died, and no longer.
+// TestHung: a writer waits until what the others remember has died. (TestAwayChanged holds that it waits no longer.)
 func TestHung(t *testing.T) {
 	s, a, b := cluster(t)
 	a.times.life, b.times.life, b.times.budget = time.Second, time.Second, 50*time.Millisecond
@@ -119,7 +119,7 @@ func TestHung(t *testing.T) {
 	if err := errors.Join(err, s.Resume()); err != nil {
 		t.Error(err)
 	}
-	if took < 1100*time.Millisecond || took > 1500*time.Millisecond {
+	if took < 1100*time.Millisecond {
 		t.Errorf("it took %v", took)
 	}
 	if !a.fetches(t, k, 8, always(8)) {

@@ -12,7 +12,7 @@ func (s *server) forgetful(t *testing.T) *node {
 	t.Helper()
 	c := &conn{client: s.client(t)}
 	n := &node{New(c, Options{Namespace: "test", Forgetful: true}), c}
-	n.times.budget = 5 * time.Second
+	n.times.budget = ample
 	return n
 }
 

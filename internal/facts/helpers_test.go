@@ -21,6 +21,9 @@ import (
 
 var _ Conn = (*redisconn.Conn)(nil)
 
+// ample is for what shall not fail because the machine is busy.
+const ample = time.Minute
+
 // server is a Redis of a test's own.
 type server struct{ *teststore.Process }
 
@@ -35,7 +38,9 @@ func startServer(t *testing.T) *server {
 }
 
 func (s *server) client(t *testing.T) redis.UniversalClient {
-	client := redis.NewClient(&redis.Options{Addr: s.Addr, ContextTimeoutEnabled: true, MaxRetries: -1, PoolSize: 64})
+	client := redis.NewClient(&redis.Options{
+		Addr: s.Addr, ContextTimeoutEnabled: true, MaxRetries: -1, PoolSize: 64, DialTimeout: ample, ReadTimeout: ample, WriteTimeout: ample, PoolTimeout: ample,
+	})
 	t.Cleanup(func() { client.Close() })
 	return client
 }
@@ -43,7 +48,7 @@ func (s *server) client(t *testing.T) redis.UniversalClient {
 // eventually waits for a condition that must come true.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(ample)
 	for !ok() {
 		if time.Now().After(deadline) {
 			t.Fatalf("this never came true: %s", what)
@@ -126,7 +131,7 @@ type node struct {
 func newNode(client redis.UniversalClient) *node {
 	c := &conn{client: client}
 	n := &node{New(c, Options{Namespace: "test"}), c}
-	n.times.budget, n.times.life = 5*time.Second, time.Minute
+	n.times.budget, n.times.life = ample, 10*ample
 	return n
 }
 

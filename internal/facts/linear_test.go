@@ -60,7 +60,7 @@ func dawdle() {
 }
 
 // fast are the times of these tests: as many seconds as possible are lived through in one.
-var fast = times{life: 150 * time.Millisecond, margin: 15 * time.Millisecond, budget: 5 * time.Second}
+var fast = times{life: 150 * time.Millisecond, margin: 15 * time.Millisecond, budget: ample}
 
 // How long readers wait for another: hardly, so that many read under one lease, or as long as it stands, so that most is filled late.
 const hardly, long = 10 * time.Millisecond, 150 * time.Millisecond
@@ -161,7 +161,7 @@ func check(histories [][]porcupine.Operation) porcupine.CheckResult {
 		}
 	}
 	for _, history := range byRecord {
-		if result := porcupine.CheckOperationsTimeout(register, history, 10*time.Second); result != porcupine.Ok {
+		if result := porcupine.CheckOperationsTimeout(register, history, ample); result != porcupine.Ok {
 			return result
 		}
 	}

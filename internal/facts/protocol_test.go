@@ -96,7 +96,7 @@ func TestErrorOfRead(t *testing.T) {
 // TestWaitsForLease: one read serves all who come meanwhile.
 func TestWaitsForLease(t *testing.T) {
 	_, a, b := cluster(t)
-	b.times.patience = 20 * time.Second
+	b.times.patience = ample
 	done := make(chan struct{})
 	a.fetches(t, k, 7, func() storage.Fact {
 		go func() {
@@ -138,7 +138,7 @@ func TestSharedLease(t *testing.T) {
 // TestWaitsForOneLease: where nothing is remembered, readers do not queue up behind each other.
 func TestWaitsForOneLease(t *testing.T) {
 	s, a, b := cluster(t)
-	b.times.patience = 20 * time.Second
+	b.times.patience = ample
 	done := make(chan struct{})
 	a.fetches(t, k, 7, func() storage.Fact {
 		go func() {
@@ -183,16 +183,15 @@ func TestNotFilled(t *testing.T) {
 	}
 }
 
-// TestLifeIsThatOfTheLease: an entry dies a second after the lease, whenever it was filled.
+// TestLifeIsThatOfTheLease: an entry dies when the lease would have, whenever it was filled.
 func TestLifeIsThatOfTheLease(t *testing.T) {
 	s, a, _ := cluster(t)
-	a.times.life = time.Second
 	a.fetches(t, k, 7, func() storage.Fact {
 		passes(400 * time.Millisecond)
 		return version(7)
 	})
 	s.entry(t, 7)
-	if left := s.client(t).PTTL(t.Context(), "test:fact:"+k).Val(); left <= 0 || left > 600*time.Millisecond {
+	if left := s.client(t).PTTL(t.Context(), "test:fact:"+k).Val(); left <= 0 || left > a.times.life-400*time.Millisecond {
 		t.Errorf("it lives for another %v", left)
 	}
 }

@@ -16,7 +16,7 @@ import (
 // TestRedisCluster: facts that are told to have changed together may stand on different servers. It goes the way that a process goes.
 func TestRedisCluster(t *testing.T) {
 	t.Parallel()
-	servers, err := teststore.StartRedisCluster()
+	servers, err := teststore.StartRedisCluster("--cluster-node-timeout", "30000")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func TestRedisCluster(t *testing.T) {
 	conn := redisconn.New(redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs, ContextTimeoutEnabled: true}), redisconn.Options{})
 	t.Cleanup(func() { conn.Close() })
 	n := &node{Facts: New(conn, Options{Namespace: "test"})}
-	n.times.budget, n.times.life = 5*time.Second, time.Minute
+	n.times.budget, n.times.life = ample, 10*time.Second
 
 	keys := []string{"a", "b", "c", "d", "e", "f", "g", "h"} // eight keys of three servers: the odds that one has them all are 1 to 2187
 	for v := 1; v <= 2; v++ {

@@ -20,7 +20,7 @@ func up(context.Context) error { return nil }
 func options(h http.HandlerFunc) Options {
 	return Options{
 		Handler: h, Ping: up, Log: zap.NewNop(),
-		Grace: time.Minute, HeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, BodyTimeout: time.Minute,
+		Grace: time.Minute, HeaderTimeout: time.Minute, IdleTimeout: 2 * time.Minute, BodyTimeout: time.Minute,
 	}
 }
 

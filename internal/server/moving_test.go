@@ -151,7 +151,9 @@ func (s slow) Read(p []byte) (int, error) {
 func TestSlowHeadersAreCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPipes()
-		stop, done := run(t, options(func(http.ResponseWriter, *http.Request) { t.Error("there was no request") }), l, nil)
+		opts := options(func(http.ResponseWriter, *http.Request) { t.Error("there was no request") })
+		opts.HeaderTimeout = 10 * time.Second
+		stop, done := run(t, opts, l, nil)
 		c := l.dial(t)
 		var client sync.WaitGroup
 		client.Go(func() { // one byte a second, for ever

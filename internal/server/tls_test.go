@@ -1,13 +1,16 @@
 package server
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -46,22 +49,37 @@ func TestHTTP2(t *testing.T) {
 
 func TestHTTP2StalledBodyIsCut(t *testing.T) {
 	t.Parallel()
-	failed := make(chan error, 1)
-	opts := options(func(w http.ResponseWriter, r *http.Request) {
-		_, err := io.Copy(io.Discard, r.Body)
-		failed <- err
-		w.WriteHeader(http.StatusRequestTimeout)
+	borrowed := httptest.NewTLSServer(nil)
+	defer borrowed.Close()
+	trusting := borrowed.Client().Transport.(*http.Transport).Clone()
+	synctest.Test(t, func(t *testing.T) {
+		failed := make(chan error, 1)
+		opts := options(func(w http.ResponseWriter, r *http.Request) {
+			_, err := io.Copy(io.Discard, r.Body)
+			failed <- err
+			w.WriteHeader(http.StatusRequestTimeout)
+		})
+		// A pipe holds nothing, and tickets would come before the client listens.
+		opts.TLS = &tls.Config{Certificates: borrowed.TLS.Certificates, SessionTicketsDisabled: true}
+		l := newPipes()
+		stop, done := run(t, opts, l, nil)
+		trusting.ForceAttemptHTTP2 = true
+		trusting.DialContext = func(context.Context, string, string) (net.Conn, error) { return l.dial(t), nil }
+		body, never := io.Pipe()
+		start := time.Now()
+		resp, err := (&http.Client{Transport: trusting, Timeout: time.Hour}).Post("https://example.com/", "", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if err := <-failed; !errors.Is(err, ErrStalled) || resp.StatusCode != http.StatusRequestTimeout || resp.ProtoMajor != 2 || time.Since(start) != time.Minute {
+			t.Errorf("%s %s, after %v, and the body failed with %v", resp.Proto, resp.Status, time.Since(start), err)
+		}
+		never.Close()
+		trusting.CloseIdleConnections()
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	})
-	opts.BodyTimeout = 50 * time.Millisecond
-	client, url := over(t, opts)
-	body, never := io.Pipe()
-	defer never.Close()
-	resp, err := client.Post(url, "", body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	if err := <-failed; !errors.Is(err, ErrStalled) || resp.StatusCode != http.StatusRequestTimeout {
-		t.Errorf("%s, and the body failed with %v", resp.Status, err)
-	}
 }
