@@ -4,12 +4,14 @@ package compat_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -79,6 +81,9 @@ type answer struct {
 	body   []byte
 }
 
+// patience is how long a client waits for a whole answer: it ends a test that would hang.
+const patience = 5 * time.Minute
+
 // ask sends a request. A target is a path, or a whole URL as in a Location. An answer of status 0 means that there was none.
 func (s *side) ask(method, target string, with request) *answer {
 	s.Helper()
@@ -89,7 +94,9 @@ func (s *side) ask(method, target string, with request) *answer {
 	if with.cut {
 		body = io.MultiReader(body, brokenOff{})
 	}
-	r, err := http.NewRequestWithContext(s.Context(), method, target, body)
+	ctx, cancel := context.WithTimeout(s.Context(), patience)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, target, body)
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func TestRedisTooEarly(t *testing.T) {
 // until asks for target until the answer is as it shall be.
 func (s *side) until(target string, good func(*answer) bool) {
 	s.Helper()
-	tick, end := time.NewTicker(20*time.Millisecond), time.NewTimer(30*time.Second)
+	tick, end := time.NewTicker(20*time.Millisecond), time.NewTimer(2*time.Minute)
 	defer tick.Stop()
 	defer end.Stop()
 	for {

@@ -50,7 +50,7 @@ func (k *kept) check(s *side) {
 func (s *side) becomes(release, program string, env ...string) {
 	s.Helper()
 	s.node.Out()
-	ctx, cancel := context.WithTimeout(s.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(s.Context(), 3*time.Minute)
 	defer cancel()
 	if err := s.node.Stop(ctx); err != nil {
 		s.Fatal(err)

@@ -136,7 +136,7 @@ func (u *upload) close(blob []byte) digest.Digest {
 // attempt to go on may be told to begin elsewhere.
 func (u *upload) rest(blob []byte, least int) {
 	u.next.Helper()
-	tick, end := time.NewTicker(50*time.Millisecond), time.NewTimer(time.Minute)
+	tick, end := time.NewTicker(50*time.Millisecond), time.NewTimer(3*time.Minute)
 	defer tick.Stop()
 	defer end.Stop()
 	for {

@@ -19,7 +19,7 @@ import (
 func TestCacheless(t *testing.T) {
 	t.Parallel()
 	c := cluster.Start(t, cluster.Options{Nodes: 2, Redis: true})
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	with, without := c.Node(0), c.Node(1)
 	if err := without.Stop(ctx); err != nil {

@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -197,16 +196,4 @@ func (c *traffic) send(method, target string, body []byte) (rawclient.Answer, er
 		c.seen[fmt.Sprintf("%s %d", method, a.Status)]++
 	}
 	return a, err
-}
-
-// requests is how many were answered.
-func (c *traffic) requests() (n int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for what, times := range c.seen {
-		if !strings.HasSuffix(what, " cut off") {
-			n += int64(times)
-		}
-	}
-	return n
 }

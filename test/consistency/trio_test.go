@@ -43,7 +43,7 @@ func newTrio(t *testing.T, driver func() drivers.Driver, remember remembering) *
 		t.Fatal(err)
 	}
 	t.Cleanup(process.Stop)
-	c := &trio{redis: process, admin: redis.NewClient(&redis.Options{Addr: process.Addr, ContextTimeoutEnabled: true})}
+	c := &trio{redis: process, admin: redis.NewClient(&redis.Options{Addr: process.Addr, ContextTimeoutEnabled: true, ReadTimeout: time.Minute})}
 	t.Cleanup(func() { _ = c.admin.Close() })
 	namespace := "test-" + rand.Text()
 	for range 3 {
@@ -79,7 +79,7 @@ func (c *trio) repair(t *testing.T) {
 
 func (c *trio) flush(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := c.admin.FlushAll(ctx).Err(); err != nil {
 		t.Errorf("flush Redis: %v", err)

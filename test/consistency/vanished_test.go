@@ -19,14 +19,14 @@ import (
 )
 
 // backWithin is how long a client that vanished may be kept from its own upload. It takes five seconds until its old request counts as one that stands
-// still, and two until the claim of that is stale; the rest is for machines that have much to do. http.timeouts.body, a minute, is when the old request
-// ends by itself.
-const backWithin = 30 * time.Second
+// still, and two until the claim of that is stale; the rest is for machines that have much to do. http.timeouts.body, which the test sets to ten minutes, is
+// when the old request ends by itself.
+const backWithin = 2 * time.Minute
 
 // TestVanishedClient: a client loses its way to a node in the middle of a PATCH, without a FIN, and comes back to another one.
 func TestVanishedClient(t *testing.T) {
 	t.Parallel()
-	c := cluster.Start(t, cluster.Options{Nodes: 2, Redis: true, Provider: "redis"})
+	c := cluster.Start(t, cluster.Options{Nodes: 2, Redis: true, Provider: "redis", Env: []string{"REGISTRY_HTTP_TIMEOUTS_BODY=10m"}})
 	s := newStress(t, urls(c), 0)
 	content := bytes.Repeat([]byte("registryd "), 100_000)
 	begun, err := s.ask("POST upload", http.MethodPost, s.nodes[0]+"/v2/team/app/blobs/uploads/", nil, http.StatusAccepted)
@@ -52,13 +52,16 @@ func TestVanishedClient(t *testing.T) {
 	}
 	admin := redis.NewClient(&redis.Options{Addr: c.Redis.Addr()})
 	defer admin.Close()
-	for { // until the first one is at the upload
+	for deadline := time.Now().Add(backWithin); ; { // until the first one is at the upload
 		keys, err := admin.Keys(t.Context(), "registryd:*:upload:*").Result()
 		if err != nil {
 			t.Fatal(err)
 		}
 		if len(keys) > 0 && admin.HGet(t.Context(), keys[0], "claim").Val() != "" {
 			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no request claims the upload")
 		}
 		pass(t.Context(), 20*time.Millisecond)
 	}

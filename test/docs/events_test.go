@@ -56,7 +56,7 @@ func TestVerifyExample(t *testing.T) {
 		body, _ = io.ReadAll(r.Body)
 	}))
 	defer server.Close()
-	endpoint, err := events.NewEndpoint(events.Options{Name: "docs", URL: server.URL, Secrets: [][]byte{[]byte("new"), []byte("old")}, AllowPrivate: true})
+	endpoint, err := events.NewEndpoint(events.Options{Name: "docs", URL: server.URL, Secrets: [][]byte{[]byte("new"), []byte("old")}, AllowPrivate: true, Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

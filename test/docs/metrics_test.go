@@ -54,7 +54,7 @@ func TestMetrics(t *testing.T) {
 	var missing []string
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); <-tick.C {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); <-tick.C {
 		shown := registered(t)
 		for _, node := range nodes {
 			show(shown, body(t, http.MethodGet, node+"/metrics"))

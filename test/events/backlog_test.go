@@ -4,12 +4,16 @@ package events_test
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/registryd/registryd/internal/events"
 	"github.com/registryd/registryd/internal/teststore"
 	"github.com/registryd/registryd/test/node"
+	"github.com/registryd/registryd/test/rawclient"
 )
 
 const mib = 1 << 20
@@ -39,7 +43,8 @@ func startNode(t *testing.T, env ...string) (n *node.Node, restart func() *node.
 	return restart(), restart, process.Addr
 }
 
-// TestRate: one node delivers 1,000 events a second to a local endpoint, one in each request, with the settings that endpoints have by default.
+// TestRate: one node delivers 1,000 events a second to a local endpoint, one in each request, with the settings that endpoints have by default. Of a machine that
+// can hardly do more than that with no node in between, half of what it can is asked.
 func TestRate(t *testing.T) {
 	const queued, least, tries = 10_000, 1000, 4
 	s := newSink(t)
@@ -52,15 +57,42 @@ func TestRate(t *testing.T) {
 		s.forget()
 		fill(t, redis, namespace, queued, "sink")
 		n = restart()
-		eventually(t, "all events have arrived", 3*time.Minute, func() bool { got, _, _ := s.requests(); return got >= queued })
+		eventually(t, "all events have arrived", 5*time.Minute, func() bool { got, _, _ := s.requests(); return got >= queued })
 		got, first, last := s.requests()
 		rate := float64(got-1) / last.Sub(first).Seconds()
 		t.Logf("%d requests in %v: %.0f events a second", got, last.Sub(first).Round(time.Millisecond), rate)
 		best = max(best, rate)
 	}
-	if best < least {
-		t.Errorf("%.0f events a second at best, want %d", best, least)
+	if best >= least {
+		return
 	}
+	n.Kill()
+	bare := bareRate(t, s.url)
+	t.Logf("%.0f requests a second come from a client that does nothing else", bare)
+	if want := min(least, bare/2); best < want {
+		t.Errorf("%.0f events a second at best, want %.0f", best, want)
+	}
+}
+
+// bareRate is how many requests a second a client makes that has nothing else to do, as many at once as a node.
+func bareRate(t *testing.T, url string) float64 {
+	t.Helper()
+	const each = 500
+	client, body := newClient(t), make([]byte, 1000)
+	var all sync.WaitGroup
+	begun := time.Now()
+	for range events.DefaultConcurrency {
+		all.Go(func() {
+			for range each {
+				if a, err := rawclient.Send(t.Context(), client, http.MethodPost, url, body); err != nil || a.Status != http.StatusOK {
+					t.Errorf("POST: %v, %d", err, a.Status)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	return float64(events.DefaultConcurrency*each) / time.Since(begun).Seconds()
 }
 
 // TestBacklog: 100,000 events wait for an endpoint that answers 500, and as many for one that never answers. The node needs no memory to speak of for
@@ -83,7 +115,7 @@ func TestBacklog(t *testing.T) {
 			t.Fatal(err)
 		}
 		pushed := time.Now()
-		eventually(t, "the event of "+tag+" has arrived", 30*time.Second, func() bool { return !good.find(tag).IsZero() })
+		eventually(t, "the event of "+tag+" has arrived", 3*time.Minute, func() bool { return !good.find(tag).IsZero() })
 		took = append(took, max(good.find(tag).Sub(pushed), 0))
 	}
 	for range 50 { // what a node needs at any rate

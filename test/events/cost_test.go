@@ -17,7 +17,8 @@ import (
 
 // cost is what the nodes of a cluster asked of the store.
 type cost struct {
-	pushes   int // requests about what was pushed, about single entries of the journal, and about what is handed to the relay
+	pushes   int // requests about what was pushed, and about single entries of the journal
+	handed   int // requests about what is handed to the relay, many entries at a time
 	removals int // of entries of the journal, many at a time
 	lists    int // by the relay, which come with time and not with pushes
 	took     time.Duration
@@ -38,9 +39,14 @@ func TestCost(t *testing.T) {
 	} {
 		without := costs(t, pushes, cluster.Options{Redis: tt.redis}, nil)
 		with := costs(t, pushes, cluster.Options{Redis: tt.redis, Env: []string{there}}, s)
-		a, b := float64(without.pushes+without.removals)/pushes, float64(with.pushes+with.removals)/pushes
-		t.Logf("%s: a push costs %.2f requests without endpoints and %.2f with; %d pushes in %v, whose entries were removed in %d requests; %d LISTs",
-			tt.name, a, b, pushes, with.took.Round(time.Millisecond), with.removals, with.lists)
+		// Each node but the relay hands over once a second what it has: that is stored, read and removed. Where pushes are slow it is little at a time, and
+		// counts for no more than where they are fast.
+		if with.handed > max(pushes/4, 9*int(with.took/time.Second)) {
+			t.Errorf("%s: %d entries were handed over by %d requests in %v, want many in each", tt.name, pushes, with.handed, with.took)
+		}
+		a, b := float64(without.pushes+without.removals)/pushes, float64(with.pushes+with.removals+min(with.handed, pushes/4))/pushes
+		t.Logf("%s: a push costs %.2f requests without endpoints and %.2f with; %d pushes in %v, whose entries were handed over by %d requests and removed in %d; %d LISTs",
+			tt.name, a, b, pushes, with.took.Round(time.Millisecond), with.handed, with.removals, with.lists)
 		if b > a+1 {
 			t.Errorf("%s: a push costs %.2f requests with endpoints, %.2f without, want one more at most", tt.name, b, a)
 		}
@@ -66,7 +72,7 @@ func costs(t *testing.T, pushes int, opts cluster.Options, s *sink) (sum cost) {
 	for i := range 6 { // a node's first push asks more
 		push(i)
 	}
-	eventually(t, "the journal is empty", time.Minute, func() bool { return len(journal(t, c)) == 0 })
+	eventually(t, "the journal is empty", 3*time.Minute, func() bool { return len(journal(t, c)) == 0 })
 	arrived := 0
 	if s != nil {
 		arrived, _, _ = s.requests()
@@ -84,7 +90,7 @@ func costs(t *testing.T, pushes int, opts cluster.Options, s *sink) (sum cost) {
 		})
 	}
 	all.Wait()
-	eventually(t, "the journal is empty", time.Minute, func() bool { return len(journal(t, c)) == 0 })
+	eventually(t, "the journal is empty", 3*time.Minute, func() bool { return len(journal(t, c)) == 0 })
 	sum.took = time.Since(begun)
 	if s != nil {
 		if got, _, _ := s.requests(); got < arrived+pushes {
@@ -98,6 +104,8 @@ func costs(t *testing.T, pushes int, opts cluster.Options, s *sink) (sum cost) {
 				sum.lists++
 			case r.Operation == "DeleteObjects" || r.Operation == "DeleteObject" && strings.Contains(r.Key, "/journal/"):
 				sum.removals++
+			case strings.Contains(r.Key, "/handed/"):
+				sum.handed++
 			case !strings.Contains(r.Key, "/meta/"): // leases and the like
 				sum.pushes++
 			}

@@ -30,7 +30,7 @@ func chance(t *testing.T) *rand.Rand {
 // another takes it over after 45 s, and looks every 11 s; or that of one that only the journal has, when the relay was killed: its lease ends after 30 s,
 // others ask for it every 12 s, and then walk. That makes a
 // minute; the rest is for machines that have much to do.
-const arriveTime = 3 * time.Minute
+const arriveTime = 5 * time.Minute
 
 // chaosEndpoint does not leave an endpoint alone for long, so that the test ends.
 const chaosEndpoint = "timeout: 2s, threshold: 5, backoff: 100ms, maxbackoff: 1s, maxattempts: 10000"

@@ -20,7 +20,7 @@ import (
 )
 
 func flushAll(t testing.TB, addr string) error {
-	client := redis.NewClient(&redis.Options{Addr: addr})
+	client := redis.NewClient(&redis.Options{Addr: addr, ReadTimeout: time.Minute})
 	defer client.Close()
 	return client.FlushAll(t.Context()).Err()
 }
@@ -30,7 +30,7 @@ func namespaceOf(t *testing.T, addr string) (namespace string) {
 	t.Helper()
 	client := redis.NewClient(&redis.Options{Addr: addr})
 	defer client.Close()
-	eventually(t, "a node has said which endpoints it has", 30*time.Second, func() bool {
+	eventually(t, "a node has said which endpoints it has", 3*time.Minute, func() bool {
 		keys, err := client.Keys(t.Context(), "{*:events}:endpoints").Result()
 		if err != nil || len(keys) != 1 {
 			return false
@@ -75,7 +75,7 @@ func fill(t *testing.T, addr, namespace string, n int, names ...string) {
 		}
 		filler.Committed(storage.Entry{ID: ulid.Make().String(), Note: note})
 		if (i+1)%4000 == 0 || i+1 == n { // less than it takes over at once
-			eventually(t, "all of it is queued", time.Minute, func() bool { return waiting(t, filler) >= already+int64(i+1) })
+			eventually(t, "all of it is queued", 3*time.Minute, func() bool { return waiting(t, filler) >= already+int64(i+1) })
 		}
 	}
 }

@@ -29,8 +29,10 @@ type client struct {
 	seen   *tally
 }
 
-// patience is how often a client begins anew, or tries a single request, before it calls that a failure.
-const patience = 60
+// patience is how often a client begins anew, or tries a single request, before it calls that a failure. A client that is left alone with an outage, which
+// lasts for so many requests, has to wear it down by itself, at both nodes; and as long as their drivers have used up what they may try again, one of its
+// tries is one request.
+const patience = 5 * outage
 
 // answer is what came back.
 type answer struct {

@@ -33,6 +33,7 @@ type proxy struct {
 	forward *httputil.ReverseProxy
 
 	mu    sync.Mutex
+	armed int // how often
 	seen  int // requests, since it was armed
 	step  int // at which the node is killed; 0 for never
 	when  moment
@@ -66,6 +67,7 @@ func newProxy(t testing.TB, store teststore.S3) *proxy {
 func (p *proxy) arm(step int, when moment, kill func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.armed++
 	p.seen, p.step, p.when, p.kill, p.did, p.saved = 0, step, when, kill, "", false
 }
 
@@ -110,12 +112,15 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // pass brings a request to the store, and notes a checkpoint.
 func (p *proxy) pass(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	armed := p.armed
+	p.mu.Unlock()
 	answered := &statusWriter{ResponseWriter: w}
 	p.forward.ServeHTTP(answered, r)
 	if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/_uploads/") && answered.status == http.StatusOK {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.saved = true
+		p.saved = p.saved || p.armed == armed // else it is one of a node that was killed before
 	}
 }
 

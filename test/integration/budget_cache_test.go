@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,31 +26,74 @@ func alone(s *setup) { s.storage.CacheBytes = 16 * mib }
 type common struct {
 	*metered
 	client    redis.UniversalClient
-	conn      *redisconn.Conn
+	conn      *unhurried
 	namespace string
+}
+
+// long is what the second is stretched to for which nodes remember together: the figures are for what happens within it, and what fits into a second is for
+// each machine another thing.
+const long = 10 * time.Minute
+
+// stretch is a hook that has Redis keep for long what it was to keep for a second.
+type stretch struct{}
+
+func (stretch) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (stretch) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+func (stretch) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if args := cmd.Args(); len(args) > 4 && args[len(args)-1] == time.Second.Milliseconds() { // the script that leaves a lease
+			args[len(args)-1] = long.Milliseconds()
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// unhurried asks Redis with more patience than a node has, and knows when even that was not enough.
+type unhurried struct {
+	*redisconn.Conn
+	failed atomic.Bool
+}
+
+func (u *unhurried) Do(ctx context.Context, budget time.Duration, fn func(context.Context, redis.UniversalClient) error) error {
+	err := u.Conn.Do(ctx, 200*budget, fn)
+	if err != nil {
+		u.failed.Store(true)
+	}
+	return err
+}
+
+func (u *unhurried) Trusted() bool {
+	trusted := u.Conn.Trusted()
+	if !trusted {
+		u.failed.Store(true)
+	}
+	return trusted
 }
 
 // newCommon meets a Redis, and waits until it is trusted.
 func newCommon(m *metered) *common {
 	m.Helper()
-	open := func() redis.UniversalClient { return redis.NewClient(&redis.Options{Addr: teststore.Redis(m.T)}) }
-	c := &common{metered: m, client: open(), conn: redisconn.New(open(), redisconn.Options{}), namespace: rand.Text()}
-	m.Cleanup(func() { _, _ = c.client.Close(), c.conn.Close() })
-	ctx, cancel := context.WithTimeout(m.Context(), 20*time.Second)
-	defer cancel()
-	look := time.NewTicker(50 * time.Millisecond)
-	defer look.Stop()
-	for {
-		err := c.conn.Do(ctx, time.Second, func(ctx context.Context, client redis.UniversalClient) error { return client.Ping(ctx).Err() })
-		if err == nil && c.conn.Trusted() {
-			return c
-		}
-		select {
-		case <-look.C:
-		case <-ctx.Done():
-			m.Fatal("Redis was not trusted in time: ", err)
-		}
+	open := func() *redis.Client {
+		return redis.NewClient(&redis.Options{Addr: teststore.Redis(m.T), ReadTimeout: soon})
 	}
+	client := open()
+	client.AddHook(stretch{})
+	c := &common{metered: m, client: open(), conn: &unhurried{Conn: redisconn.New(client, redisconn.Options{})}, namespace: rand.Text()}
+	m.Cleanup(func() { _, _ = c.client.Close(), c.conn.Close() })
+	c.ready()
+	return c
+}
+
+// ready waits until Redis is trusted.
+func (c *common) ready() {
+	c.Helper()
+	until(c.T, "Redis is trusted", func() bool {
+		err := c.conn.Do(c.Context(), time.Second, func(ctx context.Context, client redis.UniversalClient) error { return client.Ping(ctx).Err() })
+		return err == nil && c.conn.Trusted()
+	})
+	c.conn.failed.Store(false)
 }
 
 // node is one that remembers together with the others, and alone.
@@ -72,20 +116,22 @@ func (c *common) forget() {
 	}
 }
 
-// within is costs for what follows something within a second. Where the machine was not that fast, both are done again.
+// within is costs for what follows something within the second. Where Redis did not answer in time, both are done again: an answer that takes a second is
+// not believed.
 func (c *common) within(what string, atMost int, first, then func()) {
 	c.Helper()
 	for range 20 {
+		c.ready()
 		c.forget()
-		start := time.Now()
 		first()
+		start := time.Now()
 		got, wire := c.measure(then)
-		if time.Since(start) < 900*time.Millisecond {
+		if fast := time.Since(start) < 900*time.Millisecond; !c.conn.failed.Load() && (fast || got.requests()-got.retries <= atMost) {
 			c.judge(what, atMost, got, wire)
 			return
 		}
 	}
-	c.Fatalf("%s: it never took less than a second", what)
+	c.Fatalf("%s: Redis never answered in time", what)
 }
 
 // TestBudgetWarm: what a node reads a second time. "Warm" is a node that remembers what does not change; with Redis, it remembers the rest for a second.

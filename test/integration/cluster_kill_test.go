@@ -26,7 +26,7 @@ const (
 	killFirst = 32 * mib   // the first place
 	killMore  = 24 * mib   // bytes at least that follow the place
 	killPart  = 16 * mib   // storage.s3.chunksize, the default
-	killTries = 3          // at one place
+	killTries = 10         // at one place
 	settled   = 50 * time.Millisecond
 )
 

@@ -7,7 +7,9 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -24,7 +26,9 @@ func TestClusterPause(t *testing.T) {
 	for _, by := range carriers {
 		t.Run(by.name, func(t *testing.T) {
 			t.Parallel()
-			c := cluster.Start(t, by.opts)
+			opts := by.opts
+			opts.Env = []string{"REGISTRY_HTTP_TIMEOUTS_BODY=30m"} // a request of a node that sleeps waits for its client all the while
+			c := cluster.Start(t, opts)
 			for i, place := range []int64{20 * mib, 71 * mib, 130 * mib} {
 				for j, same := range []bool{true, false} {
 					for k, late := range []bool{true, false} {
@@ -57,13 +61,20 @@ func pause(t *testing.T, c *cluster.Cluster, i int, place int64, same, late bool
 
 	paused, awake := make(chan struct{}), make(chan struct{})
 	answered := make(chan []digest.Digest, 1)
+	over := make(chan struct{})
 	go func() {
+		defer close(over)
 		body := &trap{Reader: firstBody(), left: place, spring: func() { close(paused); <-awake }}
 		answered <- first.claim(location, body, other, mine)
 	}()
-	<-paused
+	wake := sync.OnceFunc(func() { sleeper.Resume(); close(awake) })
+	defer func() { wake(); <-over }() // the next round needs the node, whatever came of this one
+	select {
+	case <-paused:
+	case <-over:
+		t.Fatal("the first request ended before it was paused")
+	}
 	sleeper.Pause()
-	wake := func() { sleeper.Resume(); close(awake) }
 	var created []digest.Digest
 	if late {
 		off, next := second.resume(location, content, end)
@@ -82,10 +93,13 @@ func pause(t *testing.T, c *cluster.Cluster, i int, place int64, same, late bool
 	created = append(created, <-answered...)
 	// Two that send at once may each take it out of the other's hands, and both give up. Then whoever goes on from its status ends it; only if they have sent
 	// other bytes, what is there may be nobody's blob.
-	if len(created) == 0 {
+	for deadline := time.Now().Add(resumeTime); len(created) == 0; {
 		status := third.do(http.MethodGet, third.url+location).want(http.StatusNoContent)
 		created = third.claim(status.location(), content.part(status.offset(), end), mine, other)
 		t.Logf("both gave up at %d of %d bytes; then %d blobs were made", status.offset(), end, len(created))
+		if !same || time.Now().After(deadline) { // else it may have been told that one of the two is still at it
+			break
+		}
 	}
 	slices.Sort(created)
 	if created = slices.Compact(created); len(created) > 1 || len(created) == 0 && same {

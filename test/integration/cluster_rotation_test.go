@@ -18,7 +18,7 @@ import (
 )
 
 // TestClusterRotation changes the secret of a running cluster as the documentation tells, one node after the other, while clients push. No upload fails. As
-// behind any balancer, a node takes requests for a while after it was told to stop: those that are on their way to it by then.
+// behind any balancer, a node takes requests for a while after it was told to stop.
 func TestClusterRotation(t *testing.T) {
 	t.Parallel()
 	const before, after = "the secret that has been in use for long", "the secret that takes its place"
@@ -31,7 +31,7 @@ func TestClusterRotation(t *testing.T) {
 		clients.renewed(t) // no token of the phase before the last one is under way any more
 		for _, n := range c.Nodes() {
 			n.Out()
-			stop, cancel := context.WithTimeout(t.Context(), time.Minute)
+			stop, cancel := context.WithTimeout(t.Context(), soon)
 			if err := n.Stop(stop); err != nil {
 				t.Error(err)
 			}
@@ -46,15 +46,15 @@ func TestClusterRotation(t *testing.T) {
 
 	// The old secret is worth nothing now.
 	c.Node(0).Out()
-	stop, cancel := context.WithTimeout(t.Context(), time.Minute)
+	stop, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
 	if err := c.Node(0).Stop(stop); err != nil {
 		t.Error(err)
 	}
 	c.Node(0).Start(secrets(before)...)
-	old := &registry{T: t, url: c.URL, client: c.Client(cluster.Pin(0))}
+	old := through(t, c, cluster.Pin(0))
 	location := old.do("POST", "/v2/some/repo/blobs/uploads/").want(http.StatusAccepted).location()
-	now := &registry{T: t, url: c.URL, client: c.Client(cluster.Pin(1))}
+	now := through(t, c, cluster.Pin(1))
 	now.do("GET", location).fails(http.StatusNotFound, "BLOB_UPLOAD_UNKNOWN")
 }
 
@@ -69,7 +69,7 @@ type uploaders struct {
 func startUploaders(t *testing.T, c *cluster.Cluster, n int) *uploaders {
 	p := &uploaders{rounds: make([]atomic.Int64, n), moved: make(chan struct{}, 1)}
 	for i := range n {
-		r := &registry{T: t, url: c.URL, client: c.Client(cluster.RoundRobin)}
+		r := through(t, c, cluster.RoundRobin)
 		p.running.Go(func() {
 			for !p.ended.Load() && !t.Failed() {
 				p.push(r, fmt.Sprintf("uploader%d", i), noise(300*kib, uint64(i)<<32+uint64(p.rounds[i].Load())))
@@ -119,7 +119,7 @@ func (p *uploaders) renewed(t *testing.T) {
 	for i := range p.rounds {
 		then[i] = p.rounds[i].Load()
 	}
-	deadline := time.NewTimer(time.Minute)
+	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	for i := range p.rounds {
 		for p.rounds[i].Load() < then[i]+2 {

@@ -72,9 +72,16 @@ func reading(content io.Reader) option {
 
 // at is a client of one node.
 func at(t *testing.T, n *cluster.Node) *registry {
-	transport := &http.Transport{DisableCompression: true, WriteBufferSize: 64 << 10, MaxIdleConnsPerHost: 16}
+	transport := &http.Transport{DisableCompression: true, WriteBufferSize: 64 << 10, MaxIdleConnsPerHost: 16, ExpectContinueTimeout: soon}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &registry{T: t, url: n.URL, client: &http.Client{Transport: transport}}
+	return &registry{T: t, url: n.URL, client: &http.Client{Transport: transport, Timeout: patience}}
+}
+
+// through is a client of a whole cluster.
+func through(t *testing.T, c *cluster.Cluster, policy cluster.Policy) *registry {
+	client := c.Client(policy)
+	client.Timeout = patience
+	return &registry{T: t, url: c.URL, client: client}
 }
 
 // offset is how far an upload is, by a Range header. None here is a single byte long.
@@ -93,10 +100,10 @@ func (a *answer) offset() int64 {
 
 // resumeTime is how long a node may say that an upload is in other hands, after the node that had it has died. The Redis provider waits two seconds; the
 // rest is for machines that have much to do.
-const resumeTime = 30 * time.Second
+const resumeTime = time.Minute
 
-// resume asks where an upload stands and sends the rest, up to end. It asks again as long as the upload is in other hands. It gives the offset it heard of
-// first, and where the upload stands then.
+// resume asks where an upload stands and sends the rest, up to end. It asks again as long as the upload is in other hands, which it wants to hear before it
+// sends anything: else it may see no more of that than a connection that breaks. It gives the offset it heard of first, and where the upload stands then.
 func (r *registry) resume(location string, content sequence, end int64) (first int64, next string) {
 	r.Helper()
 	deadline := time.Now().Add(resumeTime)
@@ -106,7 +113,7 @@ func (r *registry) resume(location string, content sequence, end int64) (first i
 		if first < 0 {
 			first = off
 		}
-		a := r.do(http.MethodPatch, r.url+status.location(), reading(content.part(off, end)))
+		a := r.do(http.MethodPatch, r.url+status.location(), reading(content.part(off, end)), header("Expect", "100-continue"))
 		if a.status != http.StatusRequestedRangeNotSatisfiable || time.Now().After(deadline) {
 			return first, a.want(http.StatusAccepted).has("Range", fmt.Sprintf("0-%d", end-1)).location()
 		}

@@ -100,7 +100,7 @@ type wanderer struct {
 }
 
 func newWanderer(t *testing.T, c *cluster.Cluster, name string) *wanderer {
-	return &wanderer{registry: &registry{T: t, url: c.URL, client: c.Client(cluster.RoundRobin)}, name: name}
+	return &wanderer{registry: through(t, c, cluster.RoundRobin), name: name}
 }
 
 // ask sends a request, and sees to it that no node answers twice in a row.

@@ -112,7 +112,7 @@ func start(t *testing.T, driver drivers.Driver, settings ...setting) *registry {
 	t.Cleanup(server.Close)
 	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 16, DialContext: (&net.Dialer{}).DialContext}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &registry{T: t, url: server.URL, driver: driver, client: &http.Client{Transport: transport}, logs: logs}
+	return &registry{T: t, url: server.URL, driver: driver, client: &http.Client{Transport: transport, Timeout: patience}, logs: logs}
 }
 
 // beside brings up another node on the same store.

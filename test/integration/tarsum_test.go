@@ -262,8 +262,8 @@ func TestTarSumAtOnce(t *testing.T) {
 			}
 		})
 	}
-	<-reading.opened
-	<-reading.opened
+	comes(t, "the first is read back", reading.opened)
+	comes(t, "the second is read back", reading.opened)
 	close(reading.gate)
 	group.Wait()
 	if reading.most != 2 {

@@ -31,7 +31,8 @@ func (r *registry) rounds(n int) int {
 // TestTwoPatchesAtOnce goes on from one token in two ways at once. Any of them may win, both may: but what is served under a digest has that digest.
 func TestTwoPatchesAtOnce(t *testing.T) {
 	carried(t, func(r *registry) {
-		for round := range r.rounds(100) {
+		bothLost, rounds := 0, r.rounds(100)
+		for round := range rounds {
 			var before []byte
 			location := r.begin("a")
 			if round%2 == 1 {
@@ -48,7 +49,11 @@ func TestTwoPatchesAtOnce(t *testing.T) {
 			}
 			together(push(0), push(1))
 			if !won[0] && !won[1] {
-				r.Fatalf("round %d: both lost", round)
+				bothLost++
+				if r.shared == nil || bothLost > rounds/4 { // with Redis, each may be told that the other is at it, if the machine holds one up just then
+					r.Fatalf("round %d: both lost, as in %d rounds before", round, bothLost-1)
+				}
+				won = r.ends(location, contents, len(before))
 			}
 			for i, content := range contents {
 				if won[i] {
@@ -59,6 +64,26 @@ func TestTwoPatchesAtOnce(t *testing.T) {
 			}
 		}
 	})
+}
+
+// ends goes on with an upload that two have given up, from where it stands, and says whose content it has become.
+func (r *registry) ends(location string, contents [2][]byte, from int) (won [2]bool) {
+	r.Helper()
+	status := r.do("GET", location).want(http.StatusNoContent)
+	if status.header.Get("Range") == fmt.Sprintf("0-%d", max(from-1, 0)) {
+		won[0] = r.finishes(status.location(), contents[0], from)
+	} else {
+		for i, content := range contents {
+			if r.do("PUT", closing(status.location(), sha256(content))).status == http.StatusCreated {
+				won[i] = true
+				break
+			}
+		}
+	}
+	if !won[0] && !won[1] {
+		r.Fatalf("both lost, and nobody can end it: it stands at %s", status.header.Get("Range"))
+	}
+	return won
 }
 
 // finishes sends what is left of content and closes the upload, and says whether that worked. It may run beside the test.

@@ -13,8 +13,8 @@ import (
 	"github.com/registryd/registryd/internal/teststore"
 )
 
-// startTime is how long a node may take to be ready.
-const startTime = 30 * time.Second
+// startTime is how long a node may take to be ready, on a machine that has a lot else to do.
+const startTime = 3 * time.Minute
 
 // Node is a registryd that serves.
 type Node struct {

@@ -12,8 +12,8 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// Patience is how long a client waits for an answer, far above what a node takes to give up on anything.
-const Patience = 20 * time.Second
+// Patience is how long a client waits for an answer, far above what a node takes to give up on anything, also on a machine that has a lot else to do.
+const Patience = 2 * time.Minute
 
 // New makes a client that keeps so many idle connections to each node, for as long as the test runs.
 func New(t testing.TB, idle int) *http.Client {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httptrace"
 	"net/http/httputil"
 	"strconv"
 	"sync"
@@ -62,18 +61,16 @@ type balancer struct {
 	clients   atomic.Int64
 	transport *http.Transport
 
-	mu      sync.Mutex
-	last    map[string]int // the node that a client spoke to last
-	turn    int            // where the next client begins
-	sending map[*Node]int  // requests that a node was chosen for, whose headers it was not sent yet
-	sent    sync.Cond      // of mu: sending went down
+	mu    sync.Mutex
+	last  map[string]int // the node that a client spoke to last
+	turn  int            // where the next client begins
+	under map[*Node]int  // requests that a node was chosen for, and that are not over
 }
 
 func newBalancer(t testing.TB, nodes []*Node) (b *balancer, url string) {
-	b = &balancer{nodes: nodes, last: map[string]int{}, sending: map[*Node]int{}, transport: &http.Transport{
+	b = &balancer{nodes: nodes, last: map[string]int{}, under: map[*Node]int{}, transport: &http.Transport{
 		DisableCompression: true, MaxIdleConnsPerHost: 256, ExpectContinueTimeout: time.Second, WriteBufferSize: 64 << 10, ReadBufferSize: 64 << 10,
 	}}
-	b.sent.L = &b.mu
 	server := httptest.NewUnstartedServer(b)
 	server.Config.ErrorLog = zap.NewStdLog(zap.NewNop())
 	server.Start()
@@ -92,9 +89,7 @@ func (b *balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	sent := sync.OnceFunc(func() { b.wasSent(n) })
-	defer sent()
-	r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{WroteHeaders: sent}))
+	defer b.ended(n)
 	_ = http.NewResponseController(w).EnableFullDuplex() // HTTP/2, where it cannot be set, has it anyway
 	(&httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
@@ -110,7 +105,7 @@ func (b *balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}).ServeHTTP(w, r)
 }
 
-// choose takes the next node in rotation for a client, or the one it is pinned to. wasSent is to follow.
+// choose takes the next node in rotation for a client, or the one it is pinned to. ended is to follow.
 func (b *balancer) choose(client, pin string) (*Node, error) {
 	if pin != "" {
 		i, err := strconv.Atoi(pin)
@@ -119,7 +114,7 @@ func (b *balancer) choose(client, pin string) (*Node, error) {
 		}
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		b.sending[b.nodes[i]]++
+		b.under[b.nodes[i]]++
 		return b.nodes[i], nil
 	}
 	b.mu.Lock()
@@ -132,29 +127,26 @@ func (b *balancer) choose(client, pin string) (*Node, error) {
 	for i := range b.nodes {
 		if n := b.nodes[(last+1+i)%len(b.nodes)]; !n.resting.Load() && !n.forClients.refuses() {
 			b.last[client] = n.number
-			b.sending[n]++
+			b.under[n]++
 			return n, nil
 		}
 	}
 	return nil, fmt.Errorf("no node is in rotation")
 }
 
-// wasSent ends what choose began.
-func (b *balancer) wasSent(n *Node) {
+// ended ends what choose began.
+func (b *balancer) ended(n *Node) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.sending[n]--
-	b.sent.Broadcast()
+	b.under[n]--
 }
 
-// rest takes a node out of rotation. When it returns, no request is on its way there that the node did not get the headers of.
-func (b *balancer) rest(n *Node) {
+// rest takes a node out of rotation, and gives how many requests are under way that it was chosen for. It may be called again, to see them become fewer.
+func (b *balancer) rest(n *Node) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n.resting.Store(true)
-	for b.sending[n] > 0 {
-		b.sent.Wait()
-	}
+	return b.under[n]
 }
 
 // buffers are what proxies copy through.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/registryd/registryd/test/node"
 )
@@ -172,8 +173,24 @@ func (n *Node) on(ways Way) []*forwarder {
 	return on
 }
 
-// Out takes the node out of the proxy's rotation. What runs there goes on; when it returns, all that was chosen for the node was sent there.
-func (n *Node) Out() { n.cluster.balancer.rest(n) }
+// Out takes the node out of the proxy's rotation. What runs there goes on; when it returns, the node has begun to answer all that it was chosen for, or that is
+// over: nothing is on its way. Requests that did not come by the proxy would disturb the count.
+func (n *Node) Out() {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), outTime)
+	defer cancel()
+	for under := n.cluster.balancer.rest(n); under > 0; under = n.cluster.balancer.rest(n) {
+		metrics, err := n.Metrics(ctx)
+		if err != nil || metrics["registryd_http_in_flight"] >= float64(under) { // a node that is gone or hangs begins nothing
+			return
+		}
+		<-tick.C
+	}
+}
+
+// outTime is how long a node may take to begin what is on its way to it.
+const outTime = time.Minute
 
 // In puts it back.
 func (n *Node) In() { n.resting.Store(false) }

@@ -72,11 +72,14 @@ func (r *Redis) signal(what string, send func(*teststore.Process) error) {
 	}
 }
 
+// flushTime is what a Redis may take that has not much in it, on a machine that has much to do.
+const flushTime = time.Minute
+
 // Flush has Redis forget everything, scripts too.
 func (r *Redis) Flush() {
-	client := redis.NewClient(&redis.Options{Addr: r.Addr()})
+	client := redis.NewClient(&redis.Options{Addr: r.Addr(), ReadTimeout: flushTime})
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
 	defer cancel()
 	if err := client.FlushAll(ctx).Err(); err != nil {
 		r.t.Errorf("flush Redis: %v", err)

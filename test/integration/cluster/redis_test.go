@@ -10,6 +10,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// patience is for what is only there to end a test that hangs.
+const patience = time.Minute
+
 // TestRedis harms a Redis and looks at it through a forwarder, as a node does.
 func TestRedis(t *testing.T) {
 	t.Parallel()
@@ -18,13 +21,13 @@ func TestRedis(t *testing.T) {
 	t.Cleanup(r.Kill)
 	path := newForwarder(t, r.Addr)
 	r.paths = append(r.paths, path)
-	client := redis.NewClient(&redis.Options{Addr: path.Addr, ContextTimeoutEnabled: true, MaxRetries: -1})
+	client := redis.NewClient(&redis.Options{Addr: path.Addr, ContextTimeoutEnabled: true, MaxRetries: -1, ReadTimeout: patience})
 	t.Cleanup(func() { _ = client.Close() })
 
 	exists := func(want bool) func(*testing.T) {
 		return func(t *testing.T) {
 			t.Helper()
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			var n int64
 			var err error
@@ -44,9 +47,12 @@ func TestRedis(t *testing.T) {
 			t.Error("it answers")
 		}
 	}
-	if err := client.Set(t.Context(), "key", "value", 0).Err(); err != nil {
-		t.Fatal(err)
+	fill := func() {
+		if err := client.Set(t.Context(), "key", "value", 0).Err(); err != nil {
+			t.Fatal(err)
+		}
 	}
+	fill()
 	for _, step := range []struct {
 		name string
 		do   func()
@@ -62,7 +68,7 @@ func TestRedis(t *testing.T) {
 		{"reconnected", func() { path.setCut(whole) }, exists(true)},
 		{"killed", r.Kill, silent},
 		{"restarted", r.Restart, exists(false)},
-		{"filled", func() { client.Set(t.Context(), "key", "value", 0) }, exists(true)},
+		{"filled", fill, exists(true)},
 		{"flushed", r.Flush, exists(false)},
 	} {
 		step.do()
