@@ -26,16 +26,18 @@ type moving struct {
 	next    http.Handler
 	timeout time.Duration
 	drain   context.Context // when it ends, reads fail
-	leaving *atomic.Bool    // set once clients should send their next request elsewhere
+	leaving *leaving
 }
 
 func (m *moving) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rc := http.NewResponseController(w)
+	m.leaving.begin()
 	out := &movingWriter{ResponseWriter: w, rc: rc, watch: newWatch(m.timeout, rc.SetWriteDeadline), leaving: m.leaving}
 	_ = rc.SetWriteDeadline(time.Time{}) // the request before may have left one on this connection
 	defer func() {
 		out.finish()
 		_ = rc.SetWriteDeadline(time.Now().Add(m.timeout)) // net/http has yet to flush
+		m.leaving.end(out.told)
 	}()
 	if r.Body != nil && r.Body != http.NoBody {
 		in := &movingBody{ReadCloser: r.Body, watch: newWatch(m.timeout, rc.SetReadDeadline)}
@@ -99,7 +101,9 @@ type movingWriter struct {
 	http.ResponseWriter
 	*watch
 	rc      *http.ResponseController
-	leaving *atomic.Bool
+	leaving *leaving
+	sent    bool // the headers, so that nothing can be added
+	told    bool // the client, to close the connection
 }
 
 // chunk is how much a client must take within the timeout, in bytes.
@@ -108,8 +112,9 @@ const chunk = 64 << 10
 // sayGoodbye asks the client to close the connection once it has the answer, when this node is leaving: over HTTP/2, net/http makes a GOAWAY of it. It does
 // nothing once the headers are sent.
 func (w *movingWriter) sayGoodbye() {
-	if w.leaving.Load() {
+	if !w.sent && w.leaving.now() {
 		w.Header().Set("Connection", "close")
+		w.told = true
 	}
 }
 
@@ -117,6 +122,7 @@ func (w *movingWriter) sayGoodbye() {
 func (w *movingWriter) WriteHeader(status int) {
 	if status >= http.StatusOK {
 		w.sayGoodbye()
+		w.sent = true
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
@@ -126,6 +132,7 @@ func (w *movingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *movingWriter) Write(p []byte) (n int, err error) {
 	w.sayGoodbye()
+	w.sent = true
 	for first := true; first || len(p) > 0 && err == nil; first = false {
 		part := p[:min(len(p), chunk)]
 		p = p[len(part):]
@@ -143,6 +150,7 @@ func (w *movingWriter) Flush() { _ = w.FlushError() }
 
 func (w *movingWriter) FlushError() error {
 	w.sayGoodbye()
+	w.sent = true
 	w.start()
 	defer w.stop()
 	return w.rc.Flush()

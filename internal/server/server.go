@@ -4,7 +4,8 @@
 //
 // When the context of [Server.Serve] ends, /readyz turns to 503. For Options.Delay all requests are served as ever, since load balancers take a while to
 // look and to send nothing more here; each answer asks its client to close the connection, and no connection is closed under a client that may be about
-// to use it. Then the main listener closes and running requests go on. Those still running after Options.Grace find their context cancelled and their body
+// to use it. Then the main listener closes and running requests go on; so does what comes on connections that are open, until nothing runs any more and
+// [linger] has passed since the last answer that could not ask. Requests still running after Options.Grace find their context cancelled and their body
 // failing with [ErrDraining], so that an upload keeps what it received; they have Options.Last to answer. What runs then is cut off. The debug listener
 // closes last.
 //
@@ -20,7 +21,6 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -56,7 +56,7 @@ type Server struct {
 	debug    *http.Server
 	requests context.Context // ends when running requests must stop
 	stop     func()          // with ErrDraining as the cause, so that a handler can tell it from a client that hung up
-	leaving  atomic.Bool     // answers ask for the end of their connection
+	leaving  *leaving        // answers ask for the end of their connection
 }
 
 // New makes a server that does not listen yet.
@@ -64,10 +64,10 @@ func New(opts Options) *Server {
 	if opts.Last == 0 {
 		opts.Last = 15 * time.Second
 	}
-	s := &Server{opts: opts, ready: newReadiness(opts.Ping, opts.Log)}
+	s := &Server{opts: opts, ready: newReadiness(opts.Ping, opts.Log), leaving: newLeaving()}
 	requests, stop := context.WithCancelCause(context.Background())
 	s.requests, s.stop = requests, func() { stop(ErrDraining) }
-	s.main = s.server(withHealth(s.ready, &moving{next: opts.Handler, timeout: opts.BodyTimeout, drain: s.requests, leaving: &s.leaving}))
+	s.main = s.server(withHealth(s.ready, &moving{next: opts.Handler, timeout: opts.BodyTimeout, drain: s.requests, leaving: s.leaving}))
 	s.main.TLSConfig = opts.TLS
 	s.main.HTTP2 = &http.HTTP2Config{SendPingTimeout: opts.BodyTimeout, WriteByteTimeout: opts.BodyTimeout}
 	s.main.BaseContext = func(net.Listener) context.Context { return s.requests }
@@ -113,7 +113,11 @@ func (s *Server) Serve(ctx context.Context, main, debug net.Listener) error {
 	if debug != nil {
 		go serve(s.debug, debug)
 	}
-	go serve(s.main, main)
+	deaf := make(chan struct{}) // closed when no connection is accepted any more
+	go func() {
+		defer close(deaf)
+		serve(s.main, main)
+	}()
 
 	var err error
 	select {
@@ -121,6 +125,8 @@ func (s *Server) Serve(ctx context.Context, main, debug net.Listener) error {
 		err = s.leave(failed)
 	case err = <-failed:
 	}
+	_ = main.Close() // connections that are open go on
+	<-deaf
 	s.drain()
 	return errors.Join(err, s.debug.Close())
 }
@@ -128,7 +134,7 @@ func (s *Server) Serve(ctx context.Context, main, debug net.Listener) error {
 // leave lets load balancers find out that this node is going, while it serves on. It ends early when a listener fails.
 func (s *Server) leave(failed <-chan error) error {
 	s.ready.drain()
-	s.leaving.Store(true)
+	s.leaving.start()
 	if s.opts.Delay <= 0 {
 		return nil
 	}
@@ -143,12 +149,12 @@ func (s *Server) leave(failed <-chan error) error {
 	}
 }
 
-// drain is the end of the main listener, as the package comment tells it.
+// drain is what follows the end of the main listener, as the package comment tells it.
 func (s *Server) drain() {
 	s.ready.drain()
-	s.main.SetKeepAlivesEnabled(false)
+	s.leaving.start()
 	defer s.stop()
-	s.opts.Log.Info("draining: no new requests; running ones may go on", zap.Duration("for", s.opts.Grace))
+	s.opts.Log.Info("draining: no new connections; running requests may go on", zap.Duration("for", s.opts.Grace))
 	if s.shutdown(s.opts.Grace) {
 		return
 	}
@@ -165,6 +171,7 @@ func (s *Server) drain() {
 func (s *Server) shutdown(d time.Duration) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
+	s.leaving.wait(ctx)
 	return s.main.Shutdown(ctx) == nil
 }
 
