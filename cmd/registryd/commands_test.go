@@ -36,6 +36,9 @@ func TestCommands(t *testing.T) {
 		{name: "print with a file", args: []string{"config", "print", "-c", file}, stdout: "secret: '********' # config.yml, line 2"},
 		{name: "print with a file from the environment", args: []string{"config", "print"}, env: []string{"REGISTRY_CONFIGURATION_PATH=" + file}, stdout: "secret: '********'"},
 		{name: "check", args: []string{"config", "check", "-c", file}, stdout: "health has no effect"},
+		{name: "check with a variable that is stronger", args: []string{"config", "check", "-c", file}, env: []string{"REGISTRY_HTTP_SECRET=hunter22"},
+			stdout: "config.yml, line 2: http.secret has no effect, because the variable REGISTRY_HTTP_SECRET sets it to something else; change the variable, or remove one of the two.\n" +
+				"The configuration can be run with.\n"},
 		{name: "check finds all", args: []string{"config", "check"}, env: []string{"REGISTRY_HTTP_ADR=:1", "REGISTRY_LOG_LEVEL=loud"}, code: exitError,
 			stderr: "registryd: REGISTRY_HTTP_ADR: there is no key http.adr; write the nearest one, http.addr (REGISTRY_HTTP_ADDR), or remove it.\n" +
 				"registryd: REGISTRY_LOG_LEVEL: log.level is \"loud\"; write one of debug, info, warn, error.\n"},

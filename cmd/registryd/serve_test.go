@@ -82,6 +82,20 @@ func TestServeTakesAFileAsArgumentAndWarns(t *testing.T) {
 	}
 }
 
+func TestServeWarnsOfWhatAVariableOverrides(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "config.yml")
+	if err := os.WriteFile(file, []byte("http: {draindelay: 20s, draintimeout: 1h}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := append([]string{"REGISTRY_CONFIGURATION_PATH=" + file, "REGISTRY_HTTP_DRAINDELAY=0s", "REGISTRY_HTTP_DRAINTIMEOUT=60m"}, quietEnv...)
+	n, _ := start(t, env, quiet(t.TempDir())...)
+	want := "config.yml, line 1: http.draindelay has no effect, because the variable REGISTRY_HTTP_DRAINDELAY"
+	if len(n.before) != 1 || n.before[0].text("level") != "warn" || !strings.HasPrefix(n.before[0].text("msg"), want) {
+		t.Errorf("warned: %v, want %s", n.before, want)
+	}
+}
+
 func TestKeptSecret(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()

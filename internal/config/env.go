@@ -90,18 +90,19 @@ func looksLikeList(value string) bool {
 func (l *loader) entry(k *key, name, value, where string) {
 	switch m := l.k.Get(k.path).(type) {
 	case map[string]string:
-		m = clone(m)
-		m[strings.ToLower(name)] = value
+		m, name = clone(m), strings.ToLower(name)
+		m[name] = value
 		l.set(k, m, where)
 	case map[string][]string:
 		var values []string
 		if err := yaml.Unmarshal([]byte(value), &values); err != nil {
 			values = []string{value}
 		}
-		m = clone(m)
-		m[textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))] = values
+		m, name = clone(m), textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
+		m[name] = values
 		l.set(k, m, where)
 	}
+	l.origins[join(k.path, name)] = where
 }
 
 func clone[V any](m map[string]V) map[string]V {

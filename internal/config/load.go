@@ -52,8 +52,10 @@ func Load(src Sources) (Loaded, error) {
 			l.yaml(filepath.Base(src.File), text)
 		}
 	}
+	file := l.given()
 	l.env(src.Env)
 	l.flags(src.Flags)
+	l.overridden(file)
 	return l.result()
 }
 

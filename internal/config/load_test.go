@@ -18,12 +18,19 @@ func from(t *testing.T, file string, env ...string) (Loaded, error) {
 	t.Helper()
 	src := Sources{Env: env}
 	if file != "" {
-		src.File = filepath.Join(t.TempDir(), "config.yml")
-		if err := os.WriteFile(src.File, []byte(file), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		src.File = written(t, file)
 	}
 	return Load(src)
+}
+
+// written gives the name of a configuration file with that text.
+func written(t *testing.T, text string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "config.yml")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
 
 func TestDefaultsGolden(t *testing.T) {

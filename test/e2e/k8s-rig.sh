@@ -72,12 +72,15 @@ stop_kubernetes() {
   rmdir /tmp/hostpath_pv 2>/dev/null || [[ ! -e /tmp/hostpath_pv ]]
 }
 
-# nothing_left: of what the rig makes
+# nothing_left: of what the rig makes. Not by "! a | b", which errexit looks past.
 nothing_left() {
+  local links rules
   [[ ! -e $RIG_DIR ]] || { echo "$RIG_DIR is still there"; return 1; }
-  ! ip -o link | grep -E 'k8s(br[0-9]|api)'
-  ! iptables-save | grep -E 'KUBE-|10\.244\.'
-  ! pgrep -af "$RIG_DIR"
+  links=$(ip -o link)
+  same links "$(grep -E 'k8s(br[0-9]|api)' <<<"$links")" ""
+  rules=$(iptables-save)
+  same "rules of iptables" "$(grep -E 'KUBE-|10\.244\.' <<<"$rules")" ""
+  same processes "$(pgrep -af "$RIG_DIR")" ""
 }
 
 # real_crds: of what the components are for, by the modules that define them

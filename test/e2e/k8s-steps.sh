@@ -31,6 +31,7 @@ server_takes() {
   chosen cert-manager Certificate
   chosen monitoring monitoring.coreos.com
   chosen '' NetworkPolicy
+  chosen '' Deployment
   chosen 'gateway-api|monitoring' 'HTTPRoute|monitoring.coreos.com|NetworkPolicy'
   chosen 'ingress-nginx|cert-manager|monitoring' 'Certificate|monitoring.coreos.com|NetworkPolicy'
 }
@@ -75,7 +76,7 @@ all_ready() {
   k rollout status deployment/registryd --timeout=300s
   poll 120 none_leaves
 }
-none_leaves() { ! k get pods -l app.kubernetes.io/name=registryd -o json | jq -e '.items[] | select(.metadata.deletionTimestamp)' >/dev/null; }
+none_leaves() { k get pods -l app.kubernetes.io/name=registryd -o json | jq -e 'all(.items[]; .metadata.deletionTimestamp == null)' >/dev/null; }
 
 pods() { k get pods -l app.kubernetes.io/name=registryd -o json | jq -r ".items[] | select(.metadata.deletionTimestamp == null) | $1"; }
 
@@ -148,15 +149,15 @@ clients_went_well() {
 
 kill_busy_pod() { poll 20 kill_one; }
 
-# kill_one: the process of a pod that receives uploads right now, as if it had crashed
+# kill_one: the process of a pod that receives uploads right now, as if it had crashed. It runs in a condition, where errexit is off.
 kill_one() {
   local name ip node uploads id
   while read -r name ip node; do
     uploads=$(curl -fsS "http://$ip:5001/metrics" | sed -n 's/^registryd_uploads_in_flight //p')
     ((uploads > 1)) || continue # of eight on three pods
     sleep 2 # so that they are in their middle
-    id=$(k get pod "$name" -o jsonpath='{.status.containerStatuses[0].containerID}')
-    "$CTR" -a "$RIG_DIR/$node/containerd/containerd.sock" -n k8s.io tasks kill -s SIGKILL "${id#*//}"
+    id=$(k get pod "$name" -o jsonpath='{.status.containerStatuses[0].containerID}') || return 1
+    "$CTR" -a "$RIG_DIR/$node/containerd/containerd.sock" -n k8s.io tasks kill -s SIGKILL "${id#*//}" || return 1
     echo "$name on $node, with $uploads uploads" >"$NOTE"
     return
   done < <(pods '"\(.metadata.name) \(.status.podIP) \(.spec.nodeName)"')
