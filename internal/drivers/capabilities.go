@@ -20,6 +20,12 @@ type Expirer interface {
 	ExpireUploads(ctx context.Context, prefix string, before time.Time, dryRun bool) (int, error)
 }
 
+// Parter is a driver whose store takes uploads in parts.
+type Parter interface {
+	// LeastPart is how many bytes an Append had better bring: fewer are written once more with those of the next one.
+	LeastPart() int64
+}
+
 // As finds a capability of a driver. Decorators have a method Unwrap.
 func As[T any](d Driver) (T, bool) {
 	for {

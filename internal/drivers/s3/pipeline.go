@@ -79,12 +79,12 @@ func (p *pipeline) wait() error {
 
 // stop ends all that is under way, and gives the last session that was saved, with the first error there was.
 func (p *pipeline) stop(err error) (drivers.Session, error) {
-	p.cancel()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err == nil {
 		p.err = err
 	}
+	p.cancel() // not before: parts that fail because of it have nothing to say
 	for p.running > 0 {
 		p.moved.Wait()
 	}

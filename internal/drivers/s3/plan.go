@@ -31,6 +31,9 @@ func (d *Driver) newPlan() plan {
 	}
 }
 
+// LeastPart is what S3 takes as a part that is not the last. See drivers.Parter.
+func (d *Driver) LeastPart() int64 { return minPart }
+
 // share is how many bytes of memory one upload may hold, at most. A part that is planned larger is put together from tails, and may stay at half its
 // size: so a blob of 5 TiB fits into 10,000 parts whatever the memory, if not quickly.
 func (d *Driver) share() int64 { return max(d.config.Memory/2, d.config.ChunkSize) }
