@@ -23,6 +23,8 @@ var errReplica = errors.New("it is a replica")
 
 // servers knows which servers this process has met. A server is one time of one process as a master: its run id tells restarts, its replication id
 // is a new one each time it becomes a master. A process that was a master before, and is one again, may have lost what was told to the one between.
+// It is asked on new connections alone: a Cluster whose master is failed over by hand (TAKEOVER) and back within a second, with a connection left open
+// throughout, is not noticed.
 type servers struct {
 	mu      sync.Mutex
 	known   map[string]bool

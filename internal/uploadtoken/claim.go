@@ -204,6 +204,8 @@ func (c *claim) Release(_ context.Context, up Upload, over bool) {
 // forked off before a checkpoint of another one cannot go beyond its own next checkpoint; what it reached is not where the upload stands.
 func (c *claim) final(up Upload) []byte {
 	switch {
+	case up.Abandoned:
+		return nil
 	case !up.same(c.at) && up.Seq >= c.newest.Seq:
 		return c.seal(up)
 	case c.based:

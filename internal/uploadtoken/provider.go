@@ -53,7 +53,8 @@ type Claim interface {
 	// seconds, with nothing Reached and not Held, may be taken over: its client may be gone for good, or be back with another request. It does not block.
 	Waiting(now bool)
 
-	// Release ends the claim. up is where the upload stands now, the Point if nothing came of the request; over says that it came to its end.
+	// Release ends the claim. up is where the upload stands now, the Point if nothing came of the request; over says that it came to its end. If up is
+	// Abandoned, no point is known from then on, so that the next status asks the store.
 	Release(ctx context.Context, up Upload, over bool)
 }
 

@@ -77,7 +77,14 @@ func (r *Redis) Claim(ctx context.Context, repository, token string, closing boo
 	defer limit.Stop()
 	for {
 		asked := time.Now()
-		answer, err := r.run(ctx, claimScript, up, askBudget, c.name, r.life(up), r.times.staleAfter.Milliseconds(), flag(closing))
+		dead := ""
+		if last {
+			dead = seen
+		}
+		answer, err := r.run(ctx, claimScript, up, askBudget, c.name, r.life(up), r.times.staleAfter.Milliseconds(), flag(closing), dead)
+		if err != nil {
+			c.based = false // if it was given all the same, nobody knows whether it was that of a request that died
+		}
 		switch {
 		case err != nil && ctx.Err() != nil:
 			c.start(time.Time{})

@@ -52,19 +52,22 @@ const head = "#!lua\n"
 
 const readClock = head + `local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] / 1000) `
 
-// lookScript gives end, whether the claim is one that nobody renews, and point. ARGV[1] is when a claim is stale, in milliseconds.
+// lookScript gives end, whether the claim is one that nobody renews, and point. ARGV[1] is when a claim is stale, in milliseconds. One that was renewed in
+// the future is: the clock went back, and a renewal would have set that right.
 var lookScript = redis.NewScript(readClock + `
 local r = redis.call('HMGET', KEYS[1], 'end', 'claim', 'beat', 'point')
-local stale = r[2] and r[2] ~= '' and now - r[3] >= tonumber(ARGV[1])
+local stale = r[2] and r[2] ~= '' and (now - r[3] >= tonumber(ARGV[1]) or now < tonumber(r[3]))
 return {r[1] or '', stale and 1 or 0, r[4] or ''}`)
 
 // claimScript takes the claim if nobody else has it. It gives what came of that, the point, whether the claim before was stale, and with "busy" whose claim
-// it is and when that was renewed. ARGV[3] is when a claim is stale, ARGV[4] whether the request closes the upload.
+// it is and when that was renewed. ARGV[3] is when a claim is stale, ARGV[4] whether the request closes the upload. ARGV[5] is what "busy" gave all the while
+// that a claim takes to be stale: if that is in the future, the clock went back, as it may when another Redis takes over, and the claim is stale.
 var claimScript = redis.NewScript(readClock + `
 local r = redis.call('HMGET', KEYS[1], 'end', 'claim', 'beat', 'point')
 if r[1] == 'cancelled' or r[1] == 'closed' and ARGV[4] == '0' then return {r[1], '', 0, ''} end
 local other = r[2] and r[2] ~= '' and r[2] ~= ARGV[1]
-if other and now - r[3] < tonumber(ARGV[3]) then return {'busy', r[4] or '', 0, r[2] .. ' ' .. r[3]} end
+local future = other and now < tonumber(r[3]) and ARGV[5] == r[2] .. ' ' .. r[3]
+if other and not future and now - r[3] < tonumber(ARGV[3]) then return {'busy', r[4] or '', 0, r[2] .. ' ' .. r[3]} end
 redis.call('HSET', KEYS[1], 'claim', ARGV[1], 'beat', now)
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return {'taken', r[4] or '', other and 1 or 0, ''}`)
