@@ -165,12 +165,15 @@ func TestDetectMediaType(t *testing.T) {
 		`{"schemaVersion":1,"fsLayers":[]}`:                MediaTypeSchema1,
 		`{"schemaVersion":1,"fsLayers":[],"signatures":1}`: MediaTypeSchema1Signed,
 		`{"config":{},"layers":[],"manifests":[]}`:         "",
-		`{"config":{}}`:                  "",
-		`{"mediaType":1,"manifests":[]}`: "",
-		`{"Manifests":[]}`:               "",
-		`{}`:                             "",
-		`[]`:                             "",
-		``:                               "",
+		`{"mediaType":"text/html","fsLayers":[]}`:          MediaTypeSchema1,
+		`{"mediaType":"text/html","manifests":[]}`:         MediaTypeOCIIndex,
+		`{"mediaType":"application/x;y=z"}`:                "",
+		`{"config":{}}`:                                    "",
+		`{"mediaType":1,"manifests":[]}`:                   "",
+		`{"Manifests":[]}`:                                 "",
+		`{}`:                                               "",
+		`[]`:                                               "",
+		``:                                                 "",
 	} {
 		if got := DetectMediaType([]byte(content)); got != want {
 			t.Errorf("DetectMediaType(%s) = %q, want %q", content, got, want)

@@ -79,13 +79,17 @@ func wellFormed(s string) bool {
 }
 
 // DetectMediaType tells what content is that was stored without its media type, as CNCF Distribution does: by its mediaType field, else by its
-// shape. It gives "" if that does not tell either.
+// shape. It gives "" if that does not tell either. What is no media type for a manifest is passed over, since nobody looked at it when it was stored.
 func DetectMediaType(content []byte) string {
 	top, err := readDocument(content)
 	if err != nil {
 		return ""
 	}
-	if own, err := top.text("mediaType"); err != nil || own != "" {
+	own, err := top.text("mediaType")
+	if err != nil {
+		return ""
+	}
+	if wellFormed(own) {
 		return own
 	}
 	switch {

@@ -57,8 +57,29 @@ func Assemble(payload []byte, signatures []Signature) ([]byte, error) {
 	if len(signatures) == 0 {
 		return nil, unverified("there is no signature: sign the manifest")
 	}
-	var found problems
-	checked := make([]Signature, 0, len(signatures))
+	checked, found := v.readAll(signatures)
+	if found.list != nil {
+		return nil, found.err()
+	}
+	return assemble(payload, checked)
+}
+
+// AssembleValid is Assemble that leaves out what does not verify. Where nothing is left, or the payload is none that can be signed, there is no content.
+func AssembleValid(payload []byte, signatures []Signature) (content []byte, err error) {
+	v, err := newVerifier(payload)
+	if err != nil {
+		return nil, nil
+	}
+	checked, _ := v.readAll(signatures)
+	if len(checked) == 0 {
+		return nil, nil
+	}
+	return assemble(payload, checked)
+}
+
+// readAll gives the signatures that verify, and what is wrong with the others.
+func (v verifier) readAll(signatures []Signature) (checked []Signature, found problems) {
+	checked = make([]Signature, 0, len(signatures))
 	for i, s := range signatures {
 		s, err := v.read(s.JSON)
 		if err != nil {
@@ -67,9 +88,11 @@ func Assemble(payload []byte, signatures []Signature) ([]byte, error) {
 		}
 		checked = append(checked, s)
 	}
-	if found.list != nil {
-		return nil, found.err()
-	}
+	return checked, found
+}
+
+// assemble puts signatures that were verified to their payload.
+func assemble(payload []byte, checked []Signature) ([]byte, error) {
 	slices.SortFunc(checked, func(a, b Signature) int { return strings.Compare(string(a.Digest), string(b.Digest)) })
 	checked = slices.CompactFunc(checked, func(a, b Signature) bool { return a.Digest == b.Digest })
 	blocks := make([][]byte, len(checked))
