@@ -19,6 +19,9 @@ type eventFilter struct {
 	since      time.Time // zero for no limit
 	until      time.Time // likewise
 
+	// ahead are the only ones from until on that are chosen all the same, if it is not nil: the clock that named them was ahead.
+	ahead map[string]bool
+
 	sinceText, untilText string
 }
 
@@ -89,8 +92,10 @@ func (f *eventFilter) after() string {
 	return id.String()
 }
 
-// past says that an id, and all behind it, are too young.
-func (f *eventFilter) past(id string) bool { return !f.until.IsZero() && !idTime(id).Before(f.until) }
+// past says that an id is too young; and so are all behind it, but those that are ahead.
+func (f *eventFilter) past(id string) bool {
+	return !f.until.IsZero() && !idTime(id).Before(f.until) && !f.ahead[id]
+}
 
 func (f *eventFilter) inRepository(name reference.Name) bool {
 	return f.include == nil || f.include.Wants(&events.Event{Target: events.Target{Repository: name}})

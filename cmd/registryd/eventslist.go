@@ -73,7 +73,7 @@ type listed struct {
 	Digest     digest.Digest   `json:"digest,omitempty"`
 	Endpoints  []string        `json:"endpoints,omitempty"` // of a replay: who is to hear of it
 	GivenUp    time.Time       `json:"givenUp,omitzero"`
-	Reason     string          `json:"reason,omitempty"`
+	Reason     string          `json:"reason,omitempty"` // why it was given up on; or why it cannot be read
 	Events     []events.Event  `json:"events,omitempty"`
 }
 
@@ -130,6 +130,7 @@ func (l *lister) journal(ctx context.Context, d *desk, f *eventFilter) error {
 	if f.endpoint != "" && d.endpoint(f.endpoint) == nil {
 		return notConfigured(f.endpoint)
 	}
+	unread := 0
 	l.begin("ID\tAGE\tACTION\tREPOSITORY\tTAG\tDIGEST")
 	list := func(after string, n int) ([]string, string, error) { return d.registry.Journal(ctx, after, n) }
 	err := walkIDs(f, list, func(ids []string) error {
@@ -137,7 +138,17 @@ func (l *lister) journal(ctx context.Context, d *desk, f *eventFilter) error {
 		if err != nil {
 			return err
 		}
-		for _, e := range entries {
+		for _, one := range entries {
+			if one.unread != nil {
+				unread++
+				if f.include == nil { // whose it is, nobody knows
+					if err := l.add(listed{ID: one.id, Time: idTime(one.id), Action: "?", Reason: one.unread.Error()}); err != nil {
+						return err
+					}
+				}
+				continue
+			}
+			e := one.value
 			if e == nil || !f.inRepository(e.Repository) || f.endpoint != "" && !wants(d.endpoint(f.endpoint), e) {
 				continue
 			}
@@ -150,7 +161,11 @@ func (l *lister) journal(ctx context.Context, d *desk, f *eventFilter) error {
 		}
 		return nil
 	})
-	return errors.Join(err, l.table.Flush())
+	err = errors.Join(err, l.table.Flush())
+	if unread > 0 {
+		fmt.Fprintf(l.stderr, "registryd: %d of these entries cannot be read, and may be of a later version; --json says why\n", unread)
+	}
+	return err
 }
 
 func (l *lister) dead(ctx context.Context, d *desk, f *eventFilter) error {

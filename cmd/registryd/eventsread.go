@@ -29,9 +29,10 @@ func walkIDs(f *eventFilter, list func(after string, n int) (ids []string, next 
 		if err != nil {
 			return err
 		}
-		last := slices.IndexFunc(ids, f.past)
-		if last >= 0 {
-			ids, next = ids[:last], ""
+		if first := slices.IndexFunc(ids, f.past); first >= 0 {
+			if ids = slices.DeleteFunc(ids, f.past); len(f.ahead) == 0 {
+				next = ""
+			}
 		}
 		for chunk := range slices.Chunk(ids, readChunk) {
 			if err := give(chunk); errors.Is(err, errEnough) {
@@ -47,14 +48,25 @@ func walkIDs(f *eventFilter, list func(after string, n int) (ids []string, next 
 	}
 }
 
+// found is what an id stands for.
+type found[T any] struct {
+	id     string
+	value  *T    // nil if it is gone, or unread
+	unread error // why nothing can be made of it; the others are not held up by that
+}
+
 // readAll reads what ids stand for, several at once, and gives it in their order.
-func readAll[T any](ctx context.Context, ids []string, read func(context.Context, string) (T, error)) ([]T, error) {
-	all := make([]T, len(ids))
+func readAll[T any](ctx context.Context, ids []string, read func(context.Context, string) (*T, error)) ([]found[T], error) {
+	all := make([]found[T], len(ids))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(readers)
 	for i, id := range ids {
 		group.Go(func() (err error) {
-			all[i], err = read(ctx, id)
+			all[i].id = id
+			all[i].value, err = read(ctx, id)
+			if unreadable := (*storage.UnreadableError)(nil); errors.As(err, &unreadable) {
+				all[i].value, all[i].unread, err = nil, unreadable, nil
+			}
 			return err
 		})
 	}
@@ -79,23 +91,27 @@ func (l deadLetter) repository() reference.Name {
 func (d *desk) walkDead(ctx context.Context, f *eventFilter, endpoint string, give func([]deadLetter) error) error {
 	list := func(after string, n int) ([]string, string, error) { return d.registry.Dead(ctx, endpoint, after, n) }
 	return walkIDs(f, list, func(ids []string) error {
-		letters, err := readAll(ctx, ids, func(ctx context.Context, id string) (*deadLetter, error) {
-			dead, err := d.registry.DeadEvent(ctx, endpoint, id)
-			if err != nil || dead == nil {
-				return nil, err
-			}
-			l := &deadLetter{DeadEvent: *dead, endpoint: endpoint}
-			l.ID = id
-			l.events, _ = events.ParseNote(dead.Note) // one that cannot be read is shown without
-			return l, nil
+		all, err := readAll(ctx, ids, func(ctx context.Context, id string) (*storage.DeadEvent, error) {
+			return d.registry.DeadEvent(ctx, endpoint, id)
 		})
 		if err != nil {
 			return err
 		}
 		var chosen []deadLetter
-		for _, l := range letters {
-			if l != nil && (f.include == nil || len(l.events) > 0 && f.inRepository(l.repository())) {
-				chosen = append(chosen, *l)
+		for _, one := range all {
+			l := deadLetter{endpoint: endpoint}
+			switch {
+			case one.unread != nil: // it is shown without events, as one whose note cannot be read
+				l.Reason = one.unread.Error()
+			case one.value == nil:
+				continue
+			default:
+				l.DeadEvent = *one.value
+				l.events, _ = events.ParseNote(l.Note)
+			}
+			l.ID = one.id
+			if f.include == nil || len(l.events) > 0 && f.inRepository(l.repository()) {
+				chosen = append(chosen, l)
 			}
 		}
 		return give(chosen)

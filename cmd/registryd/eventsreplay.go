@@ -54,6 +54,8 @@ type replayer struct {
 
 	bar            *progress
 	replay         *storage.Replay
+	begun          time.Time
+	ahead          map[string]bool
 	all            int // as far as time and endpoint say
 	done, unwanted int
 	unread         int
@@ -62,10 +64,6 @@ type replayer struct {
 func (r *replayer) run(ctx context.Context) error {
 	if f := r.filter; f.endpoint != "" && r.endpoint(f.endpoint) == nil {
 		return notConfigured(f.endpoint)
-	}
-	// Whatever is given up on from now on, maybe once more, is left alone.
-	if now := time.Now(); r.filter.until.IsZero() || r.filter.until.After(now) {
-		r.filter.until = now
 	}
 	names, err := r.deadEndpoints(ctx, r.filter)
 	if err != nil {
@@ -82,6 +80,7 @@ func (r *replayer) run(ctx context.Context) error {
 	if err := r.count(ctx, names); err != nil {
 		return err
 	}
+	r.bound()
 	r.bar, r.replay = newProgress(r.stderr), r.registry.NewReplay()
 	for _, name := range names {
 		if err = r.bringBack(ctx, r.endpoint(name)); err != nil {
@@ -96,15 +95,32 @@ func (r *replayer) run(ctx context.Context) error {
 	return nil
 }
 
-// count is for the bar: it counts by time and endpoint alone.
+// count is for the bar: it counts by time and endpoint alone. And it notes what is there that was named by a clock that is ahead of the one here.
 func (r *replayer) count(ctx context.Context, names []string) error {
+	r.begun, r.ahead = time.Now(), make(map[string]bool)
 	for _, name := range names {
 		list := func(after string, n int) ([]string, string, error) { return r.registry.Dead(ctx, name, after, n) }
-		if err := walkIDs(r.filter, list, func(ids []string) error { r.all += len(ids); return nil }); err != nil {
+		err := walkIDs(r.filter, list, func(ids []string) error {
+			r.all += len(ids)
+			for _, id := range ids {
+				if !idTime(id).Before(r.begun) {
+					r.ahead[id] = true
+				}
+			}
+			return nil
+		})
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// bound has whatever is given up on from now on, maybe once more, be left alone.
+func (r *replayer) bound() {
+	if r.filter.until.IsZero() || r.filter.until.After(r.begun) {
+		r.filter.until, r.filter.ahead = r.begun, r.ahead
+	}
 }
 
 func (r *replayer) bringBack(ctx context.Context, endpoint *events.Endpoint) error {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -147,5 +148,41 @@ func TestReplayIsStopped(t *testing.T) {
 	readOnly := storage.New(d, storage.Options{ReadOnly: true})
 	if err := readOnly.NewReplay().Enter(t.Context(), storage.Entry{Repository: "a", Endpoints: []string{"ci"}}); storage.CodeOf(err) != storage.Unsupported {
 		t.Errorf("while nothing may be written: %v", err)
+	}
+}
+
+// latecomer is a store in which a letter is given up on, once more, when the first one is replayed.
+type latecomer struct {
+	drivers.Driver
+	once sync.Once
+	come func()
+}
+
+func (l *latecomer) Put(ctx context.Context, key string, body io.ReadSeeker, cond drivers.Cond) (drivers.Info, error) {
+	if strings.Contains(key, "/journal/") {
+		l.once.Do(l.come)
+	}
+	return l.Driver.Put(ctx, key, body, cond)
+}
+
+// A replay brings back what was there when it began, also what was named by clocks that are ahead of its own, and nothing that is given up on meanwhile.
+func TestReplayBounds(t *testing.T) {
+	t.Parallel()
+	fake := drivertest.NewFake(t)
+	registry := storage.New(fake, storage.Options{})
+	putDead(t, registry, "ci", time.Now().Add(-time.Hour), "a", "old")
+	putDead(t, registry, "ci", time.Now().Add(time.Hour), "a", "ahead")
+	d := &latecomer{Driver: fake, come: func() {
+		putDead(t, registry, "ci", time.Now().Add(time.Minute), "a", "late")
+		putDead(t, registry, "ci", time.Now().Add(2*time.Hour), "a", "later")
+	}}
+	if err := replayOn(t, d, false); err != nil {
+		t.Fatal(err)
+	}
+	if got := journalTags(t, registry); !slices.Equal(got, []string{"old", "ahead"}) {
+		t.Errorf("the journal has %s", got)
+	}
+	if got := deadTags(t, registry); !slices.Equal(got, []string{"late", "later"}) {
+		t.Errorf("still dead: %s", got)
 	}
 }

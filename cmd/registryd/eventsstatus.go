@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/registryd/registryd/internal/storage"
 )
 
 // How much of the store a status looks at.
@@ -57,6 +55,7 @@ type journalStatus struct {
 	Entries int       `json:"entries"`
 	More    bool      `json:"more,omitempty"` // not all were counted
 	Oldest  time.Time `json:"oldest,omitzero"`
+	Unread  int       `json:"unread,omitempty"` // of those that were read: nothing can be made of them
 }
 
 type endpointStatus struct {
@@ -75,7 +74,7 @@ func (d *desk) status(ctx context.Context) (*eventsStatus, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &eventsStatus{At: time.Now().UTC(), Journal: journalStatus{known.Journal, known.More, known.Oldest}, Endpoints: []endpointStatus{}}
+	s := &eventsStatus{At: time.Now().UTC(), Journal: journalStatus{Entries: known.Journal, More: known.More, Oldest: known.Oldest}, Endpoints: []endpointStatus{}}
 	for _, e := range d.endpoints {
 		one := endpointStatus{Name: e.Name, State: "active"}
 		if e.Disabled {
@@ -89,15 +88,15 @@ func (d *desk) status(ctx context.Context) (*eventsStatus, error) {
 		s.Endpoints = append(s.Endpoints, one)
 	}
 	if !known.Known && known.Journal <= countEntries {
-		if err := d.countWaiting(ctx, s.Endpoints); err != nil {
+		if err := d.countWaiting(ctx, s); err != nil {
 			return nil, err
 		}
 	}
 	return s, d.countDead(ctx, s)
 }
 
-// countWaiting counts in the journal what endpoints are to hear of.
-func (d *desk) countWaiting(ctx context.Context, endpoints []endpointStatus) error {
+// countWaiting counts in the journal what endpoints are to hear of. What cannot be read may be for any of them.
+func (d *desk) countWaiting(ctx context.Context, s *eventsStatus) error {
 	ids, _, err := d.registry.Journal(ctx, "", countEntries)
 	if err != nil {
 		return err
@@ -106,17 +105,21 @@ func (d *desk) countWaiting(ctx context.Context, endpoints []endpointStatus) err
 	if err != nil {
 		return err
 	}
-	entries = slices.DeleteFunc(entries, func(e *storage.Entry) bool { return e == nil })
-	for i := range endpoints {
-		one, endpoint := &endpoints[i], d.endpoint(endpoints[i].Name)
+	for _, e := range entries {
+		if e.unread != nil {
+			s.Journal.Unread++
+		}
+	}
+	for i := range s.Endpoints {
+		one, endpoint := &s.Endpoints[i], d.endpoint(s.Endpoints[i].Name)
 		if endpoint == nil {
 			continue
 		}
 		var n int64
 		for _, e := range entries {
-			if wants(endpoint, e) {
+			if e.unread != nil || e.value != nil && wants(endpoint, e.value) {
 				if n++; n == 1 {
-					one.Oldest = e.Time()
+					one.Oldest = idTime(e.id)
 				}
 			}
 		}
@@ -158,6 +161,9 @@ func (s *eventsStatus) write(w io.Writer) error {
 		fmt.Fprintln(w, "Journal  empty")
 	default:
 		fmt.Fprintf(w, "Journal  %s entries, the oldest %s old\n", atLeast(j.Entries, j.More), age(s.At, j.Oldest))
+		if j.Unread > 0 {
+			fmt.Fprintf(w, "         %d of them cannot be read, and may be of a later version\n", j.Unread)
+		}
 	}
 	if len(s.Endpoints) == 0 {
 		_, err := fmt.Fprintln(w, "\nThere are no endpoints; notifications.endpoints names them.")

@@ -16,10 +16,10 @@ import (
 )
 
 // errDamage is why fsck ends with exit status 1.
-var errDamage = errors.New("the store is damaged; push what is listed as damage again, or restore it from a backup")
+var errDamage = errors.New("the store is damaged; restore what is listed as damage from a backup, or run fsck --repair and push it again")
 
 type fsckFlags struct {
-	deep, prune, json bool
+	deep, prune, repair, json bool
 }
 
 func (a *app) fsckCommand() *cobra.Command {
@@ -28,12 +28,13 @@ func (a *app) fsckCommand() *cobra.Command {
 		Use:   "fsck",
 		Short: "Check the whole store, and remove what is left over in it",
 		Long: "fsck looks at every record and every object: whether each tag has its manifest, each manifest its blobs, each blob its bytes. It may run beside a " +
-			"server, but for --prune with the data in a directory, which needs that server stopped. It exits with 1 if there is damage, with 0 if there is none.",
+			"server, but for --prune and --repair with the data in a directory, which need that server stopped. It exits with 1 if there is damage, with 0 if there is none.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.fsck(cmd, flags) },
 	}
 	cmd.Flags().BoolVar(&flags.deep, "deep", false, "read all bytes and compare them with their digests")
 	cmd.Flags().BoolVar(&flags.prune, "prune", false, "remove data that no blob names and uploads that were left alone, when they are older than a day")
+	cmd.Flags().BoolVar(&flags.repair, "repair", false, "withdraw blobs whose bytes are missing or wrong, so that clients find them missing and push them again")
 	cmd.Flags().BoolVar(&flags.json, "json", false, "write one JSON object for each finding, and one for the summary")
 	return cmd
 }
@@ -46,7 +47,7 @@ func (a *app) fsck(cmd *cobra.Command, flags fsckFlags) (err error) {
 	if err := holdsRegistry(c.Config); err != nil {
 		return err
 	}
-	store, err := reachStore(cmd.Context(), c.Config, !flags.prune)
+	store, err := reachStore(cmd.Context(), c.Config, !flags.prune && !flags.repair)
 	if err != nil {
 		return err
 	}
@@ -54,7 +55,7 @@ func (a *app) fsck(cmd *cobra.Command, flags fsckFlags) (err error) {
 
 	bar := newProgress(a.stderr)
 	report := fsckReport{app: a, json: json.NewEncoder(a.stdout)}
-	opts := storage.FsckOptions{Deep: flags.deep, Prune: flags.prune, Progress: bar.set, Finding: report.text}
+	opts := storage.FsckOptions{Deep: flags.deep, Prune: flags.prune, Repair: flags.repair, Progress: bar.set, Finding: report.text}
 	if flags.json {
 		opts.Finding = report.object
 	}
@@ -102,6 +103,9 @@ func (r fsckReport) text(f storage.Finding) {
 	if f.Pruned {
 		fmt.Fprint(r.stdout, " (removed)")
 	}
+	if f.Repaired && f.Severity == storage.Damage {
+		fmt.Fprint(r.stdout, " (withdrawn, push it again)")
+	}
 	fmt.Fprintln(r.stdout)
 }
 
@@ -115,4 +119,7 @@ func (r fsckReport) summary(s storage.FsckSummary, asJSON bool) {
 	fmt.Fprintf(r.stdout, "%d repositories, %d manifests, %d tags, %d blobs with %s, %d uploads under way\n",
 		s.Repositories, s.Manifests, s.Tags, s.Blobs, humanize.IBytes(uint64(s.Bytes)), s.Uploads)
 	fmt.Fprintf(r.stdout, "%d damaged, %d left over, of which %d with %s were removed\n", s.Damage, s.Leftovers, s.Pruned, humanize.IBytes(uint64(s.PrunedBytes)))
+	if s.Repaired > 0 {
+		fmt.Fprintf(r.stdout, "%d withdrawn or served again; nodes that were running all the while believe what they knew for an hour, restart them\n", s.Repaired)
+	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -71,8 +73,22 @@ func importOnce(ctx context.Context, registry leasing, log *zap.Logger) error {
 	if err == nil {
 		log.Info("all that CNCF Distribution wrote has been brought over", zap.Int("repositories", done.Repositories), zap.Int("manifests", done.Manifests),
 			zap.Int("tags", done.Tags), zap.Int("blobs", done.Blobs), zap.Int64("bytes", done.Bytes), zap.Duration("took", time.Since(start)))
+		tellLate(ctx, registry, log)
 	}
 	return err
+}
+
+// tellLate warns of what CNCF Distribution wrote while it was brought over, or when that had been interrupted. It is asked once, when all is over: the answer
+// takes a listing of the whole store.
+func tellLate(ctx context.Context, registry leasing, log *zap.Logger) {
+	late, err := registry.Late(ctx, nil)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		log.Warn("nobody knows whether CNCF Distribution wrote to the store meanwhile; registryd storage import-distribution --dry-run finds it out", zap.Error(err))
+	case late.Any():
+		log.Error("not everything that CNCF Distribution wrote is served", zap.Error(lateError(late)))
+	}
 }
 
 func (a *app) importCommand() *cobra.Command {
@@ -81,11 +97,12 @@ func (a *app) importCommand() *cobra.Command {
 		Use:   "import-distribution",
 		Short: "Bring over what CNCF Distribution wrote in the store, as a running node does by itself",
 		Long: "import-distribution brings over the names of repositories, the tags and where the blobs are. No byte of a blob is moved. It may be stopped at any time, and goes " +
-			"on where it stopped. With the data in a bucket it may run beside nodes that serve.",
+			"on where it stopped. With the data in a bucket it may run beside nodes that serve. When all has been brought over, it looks for what CNCF Distribution wrote " +
+			"since, which is not served. If there is anything, it prints what that is and ends with an error.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.importDistribution(cmd, dryRun) },
 	}
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say how much there is to bring over")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "write nothing, only say how much there is to bring over")
 	return cmd
 }
 
@@ -101,12 +118,21 @@ func (a *app) importDistribution(cmd *cobra.Command, dryRun bool) error {
 		} else {
 			err = registry.WithLease(cmd.Context(), "import", importLease, run)
 		}
+		var late storage.Late
+		if err == nil {
+			late, err = registry.Late(cmd.Context(), bar.set)
+		}
 		bar.end()
 		switch {
 		case errors.Is(err, storage.ErrLeaseHeld):
 			return errors.New("a node is bringing it over at the moment; its log says how far it is")
 		case err != nil:
 			return fmt.Errorf("not everything was brought over, run it again to go on: %w", err)
+		case late.Any():
+			for _, name := range slices.Concat(late.Tags, late.Manifests) {
+				fmt.Fprintln(a.stdout, name)
+			}
+			return lateError(late)
 		}
 		did := "Brought over"
 		if dryRun {
@@ -116,4 +142,25 @@ func (a *app) importDistribution(cmd *cobra.Command, dryRun bool) error {
 			did, done.Repositories, done.Manifests, done.Tags, done.Blobs, humanize.IBytes(uint64(done.Bytes)))
 		return nil
 	})
+}
+
+// lateNamed is how many tags, or else manifests, an error names.
+const lateNamed = 5
+
+// lateError says what CNCF Distribution wrote too late, and what to do.
+func lateError(late storage.Late) error {
+	names := late.Tags
+	if len(names) == 0 {
+		names = late.Manifests
+	}
+	first := strings.Join(names[:min(len(names), lateNamed)], ", ")
+	switch {
+	case len(names) > lateNamed:
+		first = ": " + first + " and others"
+	case len(names) > 0:
+		first = ": " + first
+	}
+	return fmt.Errorf("CNCF Distribution wrote to this store after it had been brought over, which is done once; %d tags, %d manifests and %d blobs are not served as they "+
+		"stand there%s; copy them with a client from a CNCF Distribution over this store, docs/migration.md says how under \"Coming again\"",
+		len(late.Tags), len(late.Manifests), late.Blobs, first)
 }

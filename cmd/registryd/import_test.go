@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,6 +50,30 @@ func TestImport(t *testing.T) {
 		code, stdout, stderr := invoke(t, quietEnv, append(strings.Fields(tt.args), "--data", data)...)
 		if code != exitOK || !strings.Contains(stdout, tt.stdout) {
 			t.Errorf("%s: exit %d\nstdout: %s\nstderr: %s", tt.args, code, stdout, stderr)
+		}
+	}
+}
+
+// What CNCF Distribution writes when all was brought over is not brought over, and people are told of it, name by name.
+func TestImportAgain(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	writeDistribution(t, data)
+	if code, _, stderr := invoke(t, quietEnv, "storage", "import-distribution", "--data", data); code != exitOK {
+		t.Fatal(stderr)
+	}
+	root := filepath.Join(data, "docker/registry/v2/repositories")
+	err := os.CopyFS(filepath.Join(root, "other"), os.DirFS(filepath.Join(root, "some/app")))
+	if err := errors.Join(err, os.RemoveAll(filepath.Join(root, "other/_tags"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range []string{"storage import-distribution --dry-run", "storage import-distribution"} {
+		code, stdout, stderr := invoke(t, quietEnv, append(strings.Fields(args), "--data", data)...)
+		if lines := strings.Split(stdout, "\n"); code != exitError || len(lines) != 3 || lines[0] != "other:v1" || !strings.HasPrefix(lines[1], "other@sha256:") {
+			t.Errorf("%s: exit %d, and it printed %q", args, code, stdout)
+		}
+		if !strings.Contains(stderr, "1 tags, 1 manifests and 0 blobs are not served as they stand there: other:v1; copy them") {
+			t.Errorf("%s said %s", args, stderr)
 		}
 	}
 }

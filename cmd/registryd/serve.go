@@ -159,7 +159,7 @@ func storageOptions(c config.Config) storage.Options {
 		memory = 0
 	}
 	return storage.Options{
-		Rules:      manifest.Rules{Schema1: c.Compatibility.Schema1.Enabled, TarSums: c.Compatibility.TarSum.Enabled},
+		Rules:      manifest.Rules{Schema1: c.Compatibility.Schema1.Enabled, TarSums: c.Compatibility.TarSum.Enabled, Signers: c.Compatibility.Schema1.Signers},
 		CacheBytes: memory,
 		UploadTTL:  c.Uploads.TTL,
 		IndexRule:  rule,

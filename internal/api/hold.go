@@ -25,6 +25,7 @@ type hold struct {
 	claim      uploadtoken.Claim
 	closing    bool
 	reached    storage.Upload // where the upload stands after the request; up if nothing came of it
+	unsure     bool           // the store may have a newer point, and was not asked, or did not answer
 	over       bool           // it came to its end
 	released   bool
 	stop       func()
@@ -57,6 +58,7 @@ func (h *handler) hold(w http.ResponseWriter, r *http.Request, repository *stora
 // begin finds out where the upload stands, and watches over the claim.
 func (u *hold) begin() (err error) {
 	point, newest := u.claim.Point(), u.claim.Newest()
+	u.unsure = newest.Abandoned
 	if u.up, err = resume(point); err != nil {
 		return err
 	}
@@ -65,16 +67,31 @@ func (u *hold) begin() (err error) {
 	}
 	u.up = u.up.Filled(u.newest)
 	u.reached = u.up
-	if newest.Abandoned {
-		if u.newest, err = u.repository.UploadStatus(u.r.Context(), u.newest); err != nil {
+	if u.unsure {
+		if err := u.inherit(); err != nil {
 			return err
-		}
-		if u.up.Before(u.newest) {
-			u.reached = u.newest
 		}
 	}
 	if u.claim.Lost() != nil {
 		u.watch()
+	}
+	return nil
+}
+
+// inherit asks the store how far the request came that died at the upload. If that closed it, this may be the same request once more: storage is to say so.
+func (u *hold) inherit() error {
+	now, err := u.repository.UploadStatus(u.r.Context(), u.newest)
+	if u.closing && storage.CodeOf(err) == storage.BlobUploadUnknown && err != nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	u.newest, u.unsure = now, false
+	u.up = u.up.Filled(u.newest)
+	u.reached = u.up
+	if u.up.Before(u.newest) {
+		u.reached = u.newest
 	}
 	return nil
 }
@@ -114,12 +131,16 @@ func (u *hold) chunk(r *http.Request) (storage.Chunk, error) {
 	case !u.closing && chunk.Body != nil && u.up.Before(u.newest):
 		// Were it let in, the client that brought the upload there would find it busy, for bytes that nobody asked for.
 		return chunk, errStale
-	case u.claim.Newest().Abandoned && u.up.Seq < u.newest.Seq && chunk.Body != nil && (u.up.Offset > 0 || !u.closing):
+	case u.claim.Newest().Abandoned && !u.unsure && u.up.Seq < u.newest.Seq && chunk.Body != nil && (u.up.Offset > 0 || !u.closing):
 		// A checkpoint of the one that died is in the way of the next: better now than after so many bytes.
 		return chunk, errStale
 	}
 	if u.claim.Lost() != nil {
-		chunk.Watch = func(up storage.Upload) { u.claim.Reached(sealable(u.repository, up, uploadtoken.MaxPoint)) }
+		chunk.Watch = func(up storage.Upload) {
+			if up.Lasts(uploadtoken.MaxPoint) {
+				u.claim.Reached(sealable(u.repository, up, uploadtoken.MaxPoint))
+			}
+		}
 		chunk.Hold = u.claim.Held
 		if chunk.Body != nil {
 			chunk.Body = waitingBody{chunk.Body, u.claim}
@@ -161,7 +182,9 @@ func (u *hold) release() {
 	}
 	u.released = true
 	u.stop()
-	u.claim.Release(u.r.Context(), sealable(u.repository, u.reached, uploadtoken.MaxPoint), u.over)
+	reached := sealable(u.repository, u.reached, uploadtoken.MaxPoint)
+	reached.Abandoned = u.unsure || !u.reached.Lasts(uploadtoken.MaxPoint)
+	u.claim.Release(u.r.Context(), reached, u.over)
 }
 
 // refused adds to a 416 where the upload really stands. A request that lost its upload is told what has become of that.

@@ -38,6 +38,9 @@ func (h *handler) startUpload(w http.ResponseWriter, r *http.Request, route rout
 	if err != nil {
 		return err
 	}
+	if least := repository.LeastChunk(); least > 0 {
+		w.Header().Set("OCI-Chunk-Min-Length", strconv.FormatInt(least, 10)) // a wish: shorter chunks are taken, and cost the store more
+	}
 	return h.proceed(w, r, repository, up, http.StatusAccepted)
 }
 

@@ -220,5 +220,7 @@ func Default() Config {
 		Cache:      Cache{Enabled: true, Memory: 64 << 20},
 		Uploads:    Uploads{Provider: "hmac", TTL: 12 * time.Hour, Memory: 256 << 20},
 		Validation: Validation{Manifests: Manifests{MaxSize: 4 << 20, Indexes: Indexes{Platforms: "all"}}},
+
+		Compatibility: Compatibility{Schema1: Schema1{Signers: 64}},
 	}
 }

@@ -58,6 +58,8 @@ func (l *loader) validate(c Config) {
 	if schema1 := c.Compatibility.Schema1; schema1.TrustedKeys != "" && !schema1.Enabled {
 		l.warn("compatibility.schema1.trustedkeys has no effect, because compatibility.schema1.enabled is false; set that to true.")
 	}
+	signers := c.Compatibility.Schema1.Signers
+	l.check("compatibility.schema1.signers", signers >= 1 && signers <= 256, "is %d; write a number from 1 to 256", signers)
 	m := c.Validation.Manifests
 	l.check("validation.manifests.maxsize", m.MaxSize >= 4<<20 && m.MaxSize <= 64<<20, "is %s; write a size from 4MiB, which clients count on, to 64MiB", m.MaxSize)
 	list := m.Indexes.Platforms == "list"

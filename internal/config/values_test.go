@@ -137,6 +137,8 @@ func TestProblems(t *testing.T) {
 		{"no time at all", "http: {timeouts: {body: 0s}}", "", "http.timeouts.body must be more than nothing"},
 		{"no size", "uploads: {memory: lots}", "", `uploads.memory is "lots", which is no size`},
 		{"a small manifest", "validation: {manifests: {maxsize: 1MiB}}", "", "validation.manifests.maxsize is 1MiB"},
+		{"no signers", "compatibility: {schema1: {signers: 0}}", "", "compatibility.schema1.signers is 0; write a number from 1 to 256"},
+		{"too many signers", "", "REGISTRY_COMPATIBILITY_SCHEMA1_SIGNERS=257", "compatibility.schema1.signers is 257"},
 		{"a list of nothing", "validation: {manifests: {indexes: {platforms: list}}}", "", "platformlist is empty"},
 		{"secrets beside a secret", "http: {secret: a, secrets: [b]}", "", "http.secrets is set beside http.secret"},
 		{"an empty secret", "http: {secrets: [a, '']}", "", "http.secrets has an empty entry"},

@@ -81,6 +81,7 @@ func head(parcel []*letter, most int) []Event {
 func (l *lane) strike(parcel []*letter, n int) {
 	for _, m := range parcel {
 		k := min(n, len(m.rest))
+		m.done += k
 		if m.rest, n = m.rest[k:], n-k; k > 0 {
 			l.figures.took(l.Endpoint, m, k)
 		}
@@ -91,28 +92,39 @@ func (l *lane) strike(parcel []*letter, n int) {
 func refuse(parcel []*letter, why error) {
 	for _, m := range parcel {
 		if len(m.rest) > 0 {
+			m.skipped = append(m.skipped, m.done)
 			m.refused, m.rest, m.reason = append(m.refused, m.rest[0]), m.rest[1:], why.Error()
+			m.done++
 			return
 		}
 	}
 }
 
 // failed puts a letter off, or gives it up. That of an ordered endpoint is kept, and those of its repository wait behind it: true if it is its time again.
+// An attempt that has brought some of its events counts as none, and the next one begins behind them: else those of a push of many tags would hardly ever all
+// get to an endpoint that fails now and then, or that takes so many in a while and no more.
 func (l *lane) failed(ctx, work context.Context, m *letter, failure *Error) (again bool) {
-	m.attempts++
-	if m.best || m.attempts >= l.MaxAttempts {
+	further, attempt := m.further(), 1
+	if !further {
+		m.attempts++
+		attempt = m.attempts
+	}
+	if m.best || !further && m.attempts >= l.MaxAttempts {
 		m.giveUp(failure)
 		l.over(ctx, work, m)
 		return false
 	}
 	l.figures.retried.WithLabelValues(l.Name).Add(float64(len(m.rest)))
-	wait := l.Delay(m.attempts, failure.RetryAfter)
+	wait := l.Delay(attempt, failure.RetryAfter)
 	if !l.Ordered {
-		l.drop(m)                        // before it may be taken anew
-		_ = l.queue.later(work, m, wait) // if it fails, the attempt does not count, and others find the message
+		l.remember(m)
+		l.drop(m)                                  // before it may be taken anew
+		_ = l.queue.later(work, m, wait, !further) // if it fails, the attempt does not count, and others find the message
 		return false
 	}
-	_ = l.queue.tried(work, m)
+	if !further {
+		_ = l.queue.tried(work, m)
+	}
 	if !sleep(ctx, wait) {
 		l.letGo(m)
 		return false

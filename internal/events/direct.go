@@ -18,8 +18,7 @@ type direct struct {
 	entries map[string]*tracked
 	pairs   int // entries and endpoints that have yet to take them
 	lines   map[string]*line
-	recent  map[string][]byte // notes, so that the store need not be asked
-	bytes   int               // of them
+	recent  *recent
 	told    []receipt
 
 	walk     int // how many walks have ended, as the watch counts them
@@ -38,19 +37,17 @@ type tracked struct {
 	ended time.Time
 }
 
-const (
-	directMost  = 200_000 // pairs of an entry and an endpoint that are held; while there are more, the journal is not walked
-	recentBytes = 8 << 20
-)
+// directMost is how many pairs of an entry and an endpoint are held; while there are more, the journal is not walked.
+const directMost = 200_000
 
 func newDirect(e *Events) *direct {
 	d := &direct{
 		registry: e.Registry, figures: e.figures, times: &e.times,
-		entries: map[string]*tracked{}, lines: map[string]*line{}, recent: map[string][]byte{},
+		entries: map[string]*tracked{}, lines: map[string]*line{}, recent: newRecent(),
 		hints: hints{orders: map[string]hint{}, objects: map[string]bool{}},
 	}
 	for _, o := range e.outlets {
-		d.lines[o.Name] = &line{direct: d, endpoint: o.Endpoint, attempts: map[string]int{}, hand: map[string]bool{}}
+		d.lines[o.Name] = &line{direct: d, endpoint: o.Endpoint, opener: newOpener(o, e.Registry, &e.times), attempts: map[string]int{}, hand: map[string]bool{}}
 	}
 	return d
 }
@@ -85,10 +82,7 @@ func (d *direct) offer(orders []order) {
 		}
 		d.entries[o.id] = &tracked{left: len(names)}
 		d.pairs += len(names)
-		if d.bytes+len(o.note) <= recentBytes {
-			d.recent[o.id] = o.note
-			d.bytes += len(o.note)
-		}
+		d.recent.keep(o.id, o.note)
 		for _, name := range names {
 			d.lines[name].fresh = append(d.lines[name].fresh, o.id)
 			d.figures.queued.WithLabelValues(name).Inc()

@@ -10,6 +10,7 @@ import (
 type line struct {
 	*direct
 	endpoint *Endpoint
+	opener   *opener
 	lane     *lane
 
 	fresh    []string        // in the order in which they became known
@@ -25,7 +26,7 @@ type postponed struct {
 
 func (l *line) take(ctx context.Context, n int) ([]*letter, error) {
 	waiting := l.pick(n)
-	letters, failed, left := open(ctx, l.registry, l.endpoint, waiting)
+	letters, failed, left := l.opener.open(ctx, waiting)
 	for _, u := range failed { // no attempt was made
 		l.putOff(u.id, l.times.directWalk, u.attempts)
 	}
@@ -54,7 +55,7 @@ func (l *line) pick(n int) []unread {
 	picked := make([]unread, len(ids))
 	for i, id := range ids {
 		l.hand[id] = true
-		picked[i] = unread{id: id, attempts: l.attempts[id], note: l.recent[id]}
+		picked[i] = unread{id: id, attempts: l.attempts[id], note: l.recent.note(id)}
 	}
 	return picked
 }
@@ -72,15 +73,14 @@ func (l *line) done(_ context.Context, letters []*letter) error {
 		t := l.entries[m.id]
 		if t.left--; t.left == 0 {
 			t.ended = time.Now()
-			l.bytes -= len(l.recent[m.id])
-			delete(l.recent, m.id)
+			l.recent.drop(m.id)
 			l.registry.Settle(m.id)
 		}
 	}
 	return nil
 }
 
-func (l *line) later(_ context.Context, m *letter, after time.Duration) error {
+func (l *line) later(_ context.Context, m *letter, after time.Duration, _ bool) error {
 	l.putOff(m.id, after, m.attempts)
 	return nil
 }

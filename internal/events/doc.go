@@ -35,8 +35,9 @@
 // the relay dies after removing it, the walk finds the entries all the same. What nobody takes, the janitor removes after an hour.
 //
 // Each endpoint has a lane (lane.go) of its own on each node, with a window of messages that it takes from the queue; of one that fails a node holds no more
-// than it needs to see whether it works. An event that failed is put off, by [Endpoint.Delay], and others go on; the attempts count for all nodes. While the
-// endpoint as a whole is paused nothing is tried, and nothing counts.
+// than it needs to see whether it works. An event that failed is put off, by [Endpoint.Delay], and others go on; the attempts count for all nodes. One that
+// brought some of the events of an entry counts as none, and the node remembers which (progress.go). While the endpoint as a whole is paused nothing is tried,
+// and nothing counts.
 //
 // An endpoint with Ordered has one node that sends to it, by a lease in Redis, and gets the events of a repository one after the other, in the order in
 // which they were queued. One that fails is tried again in its place. So a node has up to 512 of them in hand, and if they are all of one repository that
@@ -45,7 +46,7 @@
 // relay learns of pushes, and it learns of those of other nodes some seconds later; among those, it is that of the journal.
 //
 // Pulls, mounts, and blobs ([Events.Happened]) are in no journal. They go through Redis alone, to each endpoint at most once, and are dropped where Redis is
-// away, an attempt fails, or more than 100,000 wait.
+// away, an attempt fails, or more than 10,000 wait.
 //
 // An [Endpoint] says who wants to hear of an event ([Endpoint.Wants]), in which [Format], and where. A [Sender] makes one attempt to deliver: it never
 // retries by itself, never waits for the next attempt, and keeps nothing. What comes back says whether the event is delivered (nil), is to be tried again,

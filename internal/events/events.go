@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -28,11 +29,13 @@ type Settings struct {
 // Events brings what the journal holds to the endpoints. Safe for concurrent use.
 type Events struct {
 	Settings
-	outlets []*outlet
-	lanes   []*lane // from Redis; none without
-	remote  *remote // nil without Redis
-	figures *figures
-	times   times
+	disabled []*Endpoint // that are configured, and hear of nothing
+	since    time.Time   // when this process began
+	outlets  []*outlet
+	lanes    []*lane // from Redis; none without
+	remote   *remote // nil without Redis
+	figures  *figures
+	times    times
 
 	intake   chan arrival
 	size     atomic.Int64           // bytes of notes in it
@@ -47,10 +50,12 @@ func New(s Settings) *Events {
 	if s.Log == nil {
 		s.Log = zap.NewNop()
 	}
-	e := &Events{Settings: s, times: usualTimes, intake: make(chan arrival, intakeLength), handover: handover{wake: make(chan struct{}, 1)}}
+	e := &Events{Settings: s, times: usualTimes, since: time.Now(), intake: make(chan arrival, intakeLength), handover: handover{wake: make(chan struct{}, 1)}}
 	e.Endpoints = nil
 	for _, endpoint := range s.Endpoints {
-		if !endpoint.Disabled {
+		if endpoint.Disabled {
+			e.disabled = append(e.disabled, endpoint)
+		} else {
 			e.Endpoints = append(e.Endpoints, endpoint)
 		}
 	}
@@ -63,7 +68,7 @@ func New(s Settings) *Events {
 	}
 	e.remote = &remote{conn: s.Conn, root: "{" + s.Namespace + ":events}", times: &e.times}
 	for _, o := range e.outlets {
-		q := &stream{remote: e.remote, endpoint: o.Endpoint, instance: s.Instance, registry: s.Registry}
+		q := &stream{remote: e.remote, endpoint: o.Endpoint, opener: newOpener(o, s.Registry, &e.times), instance: s.Instance, registry: s.Registry}
 		e.lanes = append(e.lanes, newLane(o, q, s.Registry, &e.times))
 	}
 	return e

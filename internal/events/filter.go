@@ -6,10 +6,18 @@ import "slices"
 // repository. Media types are compared as a whole, as CNCF Distribution does: application/octet-stream stands for blobs. A deletion has no media type,
 // so only its action can be ignored.
 func (e *Endpoint) Wants(event *Event) bool {
-	return !e.Disabled &&
-		!slices.Contains(e.IgnoredActions, event.Action) &&
+	return !e.Disabled && e.wouldWant(event)
+}
+
+// wouldWant is Wants of an endpoint that is not disabled.
+func (e *Endpoint) wouldWant(event *Event) bool {
+	return !slices.Contains(e.IgnoredActions, event.Action) &&
 		!slices.Contains(e.IgnoredMediaTypes, event.Target.MediaType) &&
 		e.includes(event)
+}
+
+func (e *Endpoint) wouldWantAny(events []Event) bool {
+	return slices.ContainsFunc(events, func(event Event) bool { return e.wouldWant(&event) })
 }
 
 func (e *Endpoint) includes(event *Event) bool {

@@ -21,6 +21,7 @@ func signal(c chan struct{}) {
 func (l *lane) acknowledge(m *letter) {
 	l.mu.Lock()
 	l.taken = append(l.taken, m)
+	delete(l.progress, m.id)
 	l.mu.Unlock()
 	signal(l.acks)
 }

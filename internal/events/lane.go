@@ -25,13 +25,15 @@ type lane struct {
 	taken   []*letter        // to be acknowledged
 	left    []*letter        // not delivered, for others
 	stripes map[string][]*letter
-	more    bool // as far as is known, more waits in the queue than was taken
+
+	progress map[string]progress // of letters that were put off
+	more     bool                // as far as is known, more waits in the queue than was taken
 }
 
 func newLane(o *outlet, q queue, registry Registry, t *times) *lane {
 	return &lane{
 		outlet: o, queue: q, registry: registry, times: t, wake: make(chan struct{}, 1), acks: make(chan struct{}, 1),
-		hand: map[*letter]bool{}, ids: map[string]bool{}, stripes: map[string][]*letter{},
+		hand: map[*letter]bool{}, ids: map[string]bool{}, stripes: map[string][]*letter{}, progress: map[string]progress{},
 	}
 }
 
@@ -139,6 +141,7 @@ func (l *lane) start(ctx, work context.Context, letters []*letter) {
 			continue
 		}
 		l.hand[m], l.ids[m.id] = true, true
+		m.resume(l.progress[m.id])
 		l.bytes += m.size
 		if l.Ordered {
 			l.line(ctx, work, m)

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/registryd/registryd/internal/reference"
 	"github.com/registryd/registryd/internal/storage"
 )
@@ -66,7 +68,7 @@ func TestOpen(t *testing.T) {
 	} {
 		j.away.Store(&c.away)
 		s := newSink(t, Options{Ordered: c.ordered})
-		letters, failed, left := open(t.Context(), j, s.Endpoint, c.all)
+		letters, failed, left := newOpener(newOutlet(s.Endpoint, nil, zap.NewNop()), j, &quick).open(t.Context(), c.all)
 		if n := len(letters); n < c.least || n > c.most || len(failed) != c.fails || n+len(failed)+len(left) != len(c.all) {
 			t.Errorf("%s: of %d there are %d letters, %d failed, %d left", name, len(c.all), n, len(failed), len(left))
 		}

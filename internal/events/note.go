@@ -49,7 +49,10 @@ type letter struct {
 	size     int    // of its note
 
 	rest    []Event // not yet delivered
+	done    int     // how many there were before them: delivered, or refused
+	counted int     // how many of those when an attempt failed last
 	refused []Event // for good
+	skipped []int   // which those are, of all
 	reason  string  // why
 	broken  []byte  // a note that cannot be read, which is not to be lost for that
 }

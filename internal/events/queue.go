@@ -12,8 +12,9 @@ type queue interface {
 	take(ctx context.Context, n int) ([]*letter, error)
 	// done says that the endpoint has taken them, or that they are among the dead. It can be done again.
 	done(ctx context.Context, letters []*letter) error
-	// later counts an attempt and puts the letter off, to be taken again by anybody after that time. The caller has it no more, also when it fails.
-	later(ctx context.Context, m *letter, after time.Duration) error
+	// later puts the letter off, to be taken again by anybody after that time, and counts an attempt if one has failed. The caller has it no more, also when
+	// this fails.
+	later(ctx context.Context, m *letter, after time.Duration, failed bool) error
 	// tried counts an attempt at a letter that stays with the caller.
 	tried(ctx context.Context, m *letter) error
 	// keep says that these are still worked on; release, that they are not, and that others may take them at once.

@@ -29,10 +29,12 @@ while i <= #ARGV do
 end
 return all`)
 
-	// tellScript (for each event: endpoint, id, body): best effort.
+	// tellScript (for each event: endpoint, id, body): best effort. Of each endpoint 10,000 are kept, or fewer as one comes that is so long that as many of
+	// them were more than 8 MiB; the oldest go. Redis removes them by the hundred.
 	tellScript = filling(`
 for i = 1, #ARGV, 3 do
-  redis.call('XADD', P .. 'best:' .. ARGV[i], 'MAXLEN', '~', 100000, '*', 'id', ARGV[i + 1], 'body', ARGV[i + 2])
+  local most = math.max(math.min(10000, math.floor(8388608 / (#ARGV[i + 2] + 1))), 1)
+  redis.call('XADD', P .. 'best:' .. ARGV[i], 'MAXLEN', '~', most, '*', 'id', ARGV[i + 1], 'body', ARGV[i + 2])
 end
 return 1`)
 

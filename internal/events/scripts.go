@@ -15,7 +15,7 @@ import "github.com/redis/go-redis/v9"
 //	:lease:<endpoint>   the instance that sends to an ordered endpoint; dies unless renewed
 //	:event:<entry>      hash, endpoint -> stream id, of the endpoints that have yet to take the entry
 //	:done:<entry>       there for an hour after they all have
-//	:best:<endpoint>    stream of best effort, which is trimmed
+//	:best:<endpoint>    stream of best effort, of 10,000 events at most, or some 8 MiB
 //	:endpoints          sorted set of endpoints, by when a node that has them said so (seconds)
 //
 // An entry is known while event: or done: is there. At any time each endpoint in event: has its message in the stream, and the message is yet to be given

@@ -12,6 +12,7 @@ import (
 type stream struct {
 	*remote
 	endpoint *Endpoint
+	opener   *opener
 	instance string
 	registry Registry
 
@@ -51,7 +52,7 @@ func (s *stream) take(ctx context.Context, n int) ([]*letter, error) {
 	reading, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	all := s.spare // it stays there meanwhile, so that it is kept for this node
-	letters, failed, left := open(reading, s.registry, s.endpoint, all[:min(n, len(all))])
+	letters, failed, left := s.opener.open(reading, all[:min(n, len(all))])
 	for _, u := range failed { // no attempt was made; if this fails too, others find it
 		_, _ = s.run(ctx, laterScript, s.endpoint.Name, s.instance, u.id, u.at, s.times.stale.Milliseconds()/8, 0)
 	}
@@ -139,13 +140,13 @@ func (s *stream) done(ctx context.Context, letters []*letter) error {
 	return err
 }
 
-func (s *stream) later(ctx context.Context, m *letter, after time.Duration) error {
-	_, err := s.run(ctx, laterScript, s.endpoint.Name, s.instance, m.id, m.at, after.Milliseconds(), 1)
+func (s *stream) later(ctx context.Context, m *letter, after time.Duration, failed bool) error {
+	_, err := s.run(ctx, laterScript, s.endpoint.Name, s.instance, m.id, m.at, after.Milliseconds(), bit(failed))
 	return err
 }
 
 func (s *stream) tried(ctx context.Context, m *letter) error {
-	return s.later(ctx, m, -time.Millisecond)
+	return s.later(ctx, m, -time.Millisecond, true)
 }
 
 func (s *stream) keep(ctx context.Context, letters []*letter) error { return s.hold(ctx, letters, 0) }

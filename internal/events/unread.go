@@ -2,9 +2,14 @@ package events
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
+	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/registryd/registryd/internal/storage"
 )
 
 // unread is what waits for an endpoint, before its note is read.
@@ -20,10 +25,24 @@ const (
 	openBytes  = 4 << 20 // after so much no more is read; what is under way then comes on top
 )
 
+// opener makes letters for one endpoint. For one goroutine.
+type opener struct {
+	*outlet
+	registry Registry
+	times    *times
+
+	unopened map[string]time.Time // since when entries could not be read
+}
+
+func newOpener(o *outlet, registry Registry, t *times) *opener {
+	return &opener{outlet: o, registry: registry, times: t, unopened: map[string]time.Time{}}
+}
+
 // open makes letters, in their order, and reads from the journal what is not at hand. What failed is to be tried again; left is what it did not get to,
 // since the notes before it are long. Of an ordered endpoint nothing comes before what failed, so that all behind that is left too.
-func open(ctx context.Context, registry Registry, e *Endpoint, all []unread) (letters []*letter, failed, left []unread) {
-	made := make([]*letter, len(all))
+func (o *opener) open(ctx context.Context, all []unread) (letters []*letter, failed, left []unread) {
+	e := o.Endpoint
+	made, errs := make([]*letter, len(all)), make([]error, len(all))
 	var size atomic.Int64
 	var group errgroup.Group
 	group.SetLimit(openAtOnce)
@@ -39,9 +58,10 @@ func open(ctx context.Context, registry Registry, e *Endpoint, all []unread) (le
 			continue
 		}
 		group.Go(func() error {
-			entry, err := registry.Entry(ctx, u.id)
+			entry, err := o.registry.Entry(ctx, u.id)
 			switch {
 			case err != nil:
+				errs[i] = err
 			case entry == nil: // it is over, and so is the letter
 				made[i] = u.letter(e, nil)
 			default:
@@ -52,6 +72,13 @@ func open(ctx context.Context, registry Registry, e *Endpoint, all []unread) (le
 		})
 	}
 	_ = group.Wait()
+	for i, err := range errs[:n] {
+		if err == nil {
+			delete(o.unopened, all[i].id)
+		} else if ctx.Err() == nil {
+			made[i] = o.hopeless(all[i], err)
+		}
+	}
 	for i, m := range made[:n] {
 		switch {
 		case m != nil:
@@ -63,6 +90,34 @@ func open(ctx context.Context, registry Registry, e *Endpoint, all []unread) (le
 		}
 	}
 	return letters, failed, all[n:]
+}
+
+// unopenedMost bounds what is remembered of entries that cannot be read.
+const unopenedMost = 10_000
+
+// hopeless makes a letter of what stands there, to be put among the dead, when nothing could be made of an entry for as long as makes an endpoint gone: until
+// then another node may be given it that can. What may be read yet waits, for however long, but not without a word.
+func (o *opener) hopeless(u unread, why error) *letter {
+	since, known := o.unopened[u.id]
+	if !known {
+		since = time.Now()
+		if len(o.unopened) < unopenedMost {
+			o.unopened[u.id] = since
+		}
+	}
+	var unreadable *storage.UnreadableError
+	final, lasts := errors.As(why, &unreadable), time.Since(since)
+	switch {
+	case final && lasts > o.times.gone:
+		m := u.letter(o.Endpoint, nil)
+		m.broken, m.reason, m.size = unreadable.Content, why.Error(), len(unreadable.Content)
+		return m
+	case final:
+		o.warn("Nothing can be made of an entry of the journal, so it goes among the dead in a while; an ordered endpoint waits for that.", u.id, zap.Error(why))
+	case lasts > o.times.gone/10:
+		o.warn("An entry of the journal cannot be read; it is tried again, and an ordered endpoint waits for it: see what is wrong in the store.", u.id, zap.Error(why))
+	}
+	return nil
 }
 
 func (u unread) letter(e *Endpoint, note []byte) *letter {

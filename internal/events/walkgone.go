@@ -29,7 +29,7 @@ func (e *Events) forsake(ctx context.Context, w *watch, all []forsaken) {
 		group.Go(func() error {
 			entry, err := e.Registry.Entry(ctx, f.id)
 			if err == nil && entry != nil {
-				err = e.buryFor(ctx, entry, strings.Fields(f.endpoints))
+				err = e.buryFor(ctx, entry, nobodyHas, strings.Fields(f.endpoints)...)
 			}
 			buried[i] = err == nil // so is one that is gone
 			return nil
@@ -55,7 +55,7 @@ func (e *Events) forsake(ctx context.Context, w *watch, all []forsaken) {
 // nobodyElse says, without Redis, whether a replay need wait no longer for endpoints of other nodes: they had time to become the relay, and what is for
 // these endpoints is among the dead again. Where Redis is only away, that shows later.
 func (e *Events) nobodyElse(ctx context.Context, w *watch, entry *storage.Entry, foreign []string) bool {
-	if watched, _ := w.watched(entry.ID); e.remote != nil || watched <= e.times.gone || e.buryFor(ctx, entry, foreign) != nil {
+	if watched, _ := w.watched(entry.ID); e.remote != nil || watched <= e.times.gone || e.buryFor(ctx, entry, nobodyHas, foreign...) != nil {
 		return false
 	}
 	for _, name := range foreign {
@@ -67,9 +67,9 @@ func (e *Events) nobodyElse(ctx context.Context, w *watch, entry *storage.Entry,
 }
 
 // buryFor puts the events of an entry among the dead of some endpoints.
-func (e *Events) buryFor(ctx context.Context, entry *storage.Entry, endpoints []string) error {
+func (e *Events) buryFor(ctx context.Context, entry *storage.Entry, reason string, endpoints ...string) error {
 	for _, name := range endpoints {
-		dead := storage.DeadEvent{ID: entry.ID, Time: time.Now().UTC(), Reason: nobodyHas, Note: entry.Note}
+		dead := storage.DeadEvent{ID: entry.ID, Time: time.Now().UTC(), Reason: reason, Note: entry.Note}
 		if err := e.Registry.PutDead(ctx, name, dead); err != nil {
 			return err
 		}

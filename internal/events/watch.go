@@ -28,6 +28,7 @@ type watch struct {
 
 	mu    sync.Mutex
 	known map[string]*sighting
+	young map[string]met
 	said  map[string]bool // entries that something was logged of
 }
 
@@ -42,7 +43,7 @@ type sighting struct {
 const watchMost = 20_000
 
 func newWatch(registry Registry, t *times, own []*Endpoint) *watch {
-	return &watch{registry: registry, times: t, muster: newMuster(own, t), known: map[string]*sighting{}, said: map[string]bool{}}
+	return &watch{registry: registry, times: t, muster: newMuster(own, t), known: map[string]*sighting{}, young: map[string]met{}, said: map[string]bool{}}
 }
 
 // look rules on an entry, unless it is too early to look again.
@@ -139,5 +140,6 @@ func (w *watch) walked() {
 			delete(w.known, id)
 		}
 	}
+	w.forgetYoung()
 	w.walk++
 }

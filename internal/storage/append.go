@@ -34,7 +34,8 @@ func (c Chunk) held(ctx context.Context) bool { return c.Hold == nil || c.Hold(c
 func WholeBody(body io.Reader) Chunk { return Chunk{Body: body, Start: -1, Length: -1} }
 
 // Append adds a chunk to an upload. When the error has the code RangeInvalid, or the client went away in the middle, the Upload returned is where
-// to go on; otherwise after an error it is the one given, which stays as good as it was.
+// to go on; otherwise after an error it is the one given, which stays as good as it was, or the same place behind newer checkpoints, if the chunk was dropped
+// after it had come to one.
 func (r *Repository) Append(ctx context.Context, up Upload, chunk Chunk) (Upload, error) {
 	if err := r.registry.writable(); err != nil {
 		return up, err
@@ -93,7 +94,7 @@ func (r *Repository) stream(ctx context.Context, up Upload, chunk Chunk, want di
 	case errors.Is(err, drivers.ErrNotFound):
 		return r.lost(ctx, up)
 	case errors.Is(err, drivers.ErrDiscard):
-		return up, cutOff(err)
+		return way.back(up), cutOff(err)
 	case err != nil && session.Offset > way.reached.Offset:
 		// The client went away. It has no token for what came through, so that only a checkpoint can tell it.
 		if saveErr := way.save(session); saveErr != nil {

@@ -62,7 +62,11 @@ func (b *Blob) open(off, n int64) (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(b.at.Inline[off:])), nil
 	}
 	body, info, err := b.repo.registry.driver.Open(b.ctx, b.key(), off, n)
-	if errors.Is(err, drivers.ErrNotFound) && b.at.remembered {
+	other := err == nil && info.Size != b.Size
+	if other {
+		body.Close()
+	}
+	if (errors.Is(err, drivers.ErrNotFound) || other) && b.at.remembered {
 		if err := b.renew(); err != nil {
 			return nil, err
 		}
@@ -71,8 +75,7 @@ func (b *Blob) open(off, n int64) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the data of %s: %w", b.Digest, err)
 	}
-	if info.Size != b.Size {
-		body.Close()
+	if other {
 		return nil, fmt.Errorf("data %s of %s has %d bytes where its pointer says %d", b.at.Data, b.Digest, info.Size, b.Size)
 	}
 	return body, nil
@@ -87,6 +90,9 @@ func (b *Blob) renew() error {
 	}
 	if at.pointer == nil {
 		return blobUnknown(b.Digest)
+	}
+	if at.Size != b.Size {
+		return fmt.Errorf("blob %s was said to have %d bytes and has %d", b.Digest, b.Size, at.Size)
 	}
 	b.at = at
 	return nil

@@ -33,6 +33,7 @@ var ErrTakenOver = errors.New("another request has gone on with this upload")
 func (r *Repository) save(ctx context.Context, up Upload, c checkpoint) (Upload, error) {
 	next := up.at(c.Session)
 	next.Seq++
+	next.saved = true
 	c.Started, c.Algorithm = up.Started.Unix(), up.Algorithm
 	_, err := swap(ctx, r.registry.driver, r.keys.checkpoint(up.ID, next.Seq), stored[checkpoint]{}, c)
 	if errors.Is(err, drivers.ErrPrecondition) {
@@ -58,14 +59,32 @@ func (w *way) save(s drivers.Session) (err error) {
 		return ErrTakenOver
 	}
 	if w.reached, err = w.Repository.save(w.ctx, w.reached, checkpoint{Session: s}); err == nil {
-		w.tell(s)
+		w.say(w.reached)
 	}
 	return err
 }
 
+// back lets the upload stand where it stood at from, once what came on the way was dropped. Checkpoints of that are in the way of whoever goes on from there:
+// another one, behind them, says where that is. If it cannot be written, the upload stands at the last of those.
+func (w *way) back(from Upload) Upload {
+	if w.reached.Seq == from.Seq {
+		return from
+	}
+	dropped := w.reached.session
+	if w.save(from.session) != nil {
+		return from
+	}
+	if dropped.Key != from.session.Key {
+		_ = w.registry.driver.Abort(w.ctx, dropped) // no checkpoint that counts names it any more: what stays is found by its age
+	}
+	return w.reached
+}
+
 // tell says that the upload is durable up to s, if a client could be given that point.
-func (w *way) tell(s drivers.Session) {
-	if at := w.reached.at(s); w.chunk.Watch != nil && at.fits() {
+func (w *way) tell(s drivers.Session) { w.say(w.reached.at(s)) }
+
+func (w *way) say(at Upload) {
+	if w.chunk.Watch != nil && at.fits() {
 		w.chunk.Watch(at)
 	}
 }
@@ -75,7 +94,7 @@ func (r *Repository) latest(ctx context.Context, up Upload) (Upload, error) {
 	if r.registry.gone.has(up.ID) {
 		return up, uploadUnknown()
 	}
-	newest, opts := up.Seq, drivers.ListOptions{Prefix: r.keys.uploadPrefix(up.ID)}
+	newest, opts := up.Seq, drivers.ListOptions{Prefix: r.keys.uploadPrefix(up.ID), After: r.keys.checkpoint(up.ID, up.Seq)}
 	for {
 		page, err := r.registry.driver.List(ctx, opts)
 		if err != nil {
@@ -128,7 +147,10 @@ func (r *Repository) restore(ctx context.Context, up Upload, seq uint64) (Upload
 	if cur.Value.Cancelled {
 		return up, uploadUnknown()
 	}
-	up.Seq, up.session, up.Offset, up.remote = seq, cur.Value.Session, cur.Value.Session.Offset, false
+	up.Seq, up.session, up.Offset, up.remote, up.saved = seq, cur.Value.Session, cur.Value.Session.Offset, false, true
+	if up.Offset > 0 {
+		up.Algorithm = cur.Value.Algorithm // that of the PUT which brought the first bytes, if there was no PATCH
+	}
 	return up, nil
 }
 

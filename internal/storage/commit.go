@@ -16,7 +16,8 @@ import (
 
 // Commit ends an upload, with the last chunk where it has a body, and makes the blob one of this repository. Nothing is seen of it before its
 // pointer is written; everything after that can be done again, so that a repeated Commit succeeds too. After a failure with DigestInvalid the upload
-// stands where it stood. With RangeInvalid the Upload returned is where to go on.
+// stands where it stood: that is the Upload returned, behind newer checkpoints if the chunk had come to any before it was dropped. With RangeInvalid the
+// Upload returned is where to go on.
 func (r *Repository) Commit(ctx context.Context, up Upload, want digest.Digest, chunk Chunk) (Descriptor, Upload, error) {
 	return r.end(ctx, up, ending{digest: want}, chunk)
 }

@@ -60,7 +60,7 @@ func (r *Registry) DeadEndpoints(ctx context.Context) (endpoints []string, err e
 	}
 }
 
-// DeadEvent reads one; nil where it is gone.
+// DeadEvent reads one; nil where it is gone. One that it can make nothing of is an UnreadableError; after any other error it can be tried again.
 func (r *Registry) DeadEvent(ctx context.Context, endpoint, id string) (*DeadEvent, error) {
 	content, _, err := readAll(ctx, r.driver, r.keys.deadPrefix(endpoint)+id, maxRecord)
 	if errors.Is(err, drivers.ErrNotFound) {
@@ -71,7 +71,7 @@ func (r *Registry) DeadEvent(ctx context.Context, endpoint, id string) (*DeadEve
 	}
 	var record deadRecord
 	if err := json.Unmarshal(content, &record); err != nil || record.Version != formatVersion {
-		return nil, notRead("dead event "+id+" of "+endpoint, content, err)
+		return nil, &UnreadableError{content, notRead("dead event "+id+" of "+endpoint, content, err)}
 	}
 	return &record.DeadEvent, nil
 }

@@ -19,6 +19,7 @@ const pruneAge = 24 * time.Hour
 type FsckOptions struct {
 	Deep     bool                              // read all data and compare the digests
 	Prune    bool                              // remove leftovers older than a day
+	Repair   bool                              // withdraw blobs whose bytes are missing or wrong, so that clients push them again
 	Finding  func(Finding)                     // called for each finding, by one goroutine at a time
 	Progress func(stage string, done, all int) // called often, by one goroutine at a time; all is 0 when it is not known
 }
@@ -41,6 +42,7 @@ type Finding struct {
 	Size     int64         `json:"size,omitempty"` // bytes it takes up
 	Age      time.Duration `json:"age,omitempty"`  // nanoseconds, by the store's clock
 	Pruned   bool          `json:"pruned,omitempty"`
+	Repaired bool          `json:"repaired,omitempty"` // the blob was withdrawn, or is served again
 }
 
 // FsckSummary counts what Fsck saw.
@@ -57,6 +59,7 @@ type FsckSummary struct {
 	Leftovers    int   `json:"leftovers"`
 	Pruned       int   `json:"pruned"`
 	PrunedBytes  int64 `json:"prunedBytes"`
+	Repaired     int   `json:"repaired"` // blobs withdrawn, or served again
 }
 
 // Fsck looks at the whole store: each record parses, each link has its pointer, each pointer its data, each tag its revision, each revision its
@@ -64,12 +67,20 @@ type FsckSummary struct {
 // what looks damaged is read once more before it is called so. It holds a few hundred bytes for each blob in memory.
 func (r *Registry) Fsck(ctx context.Context, opts FsckOptions) (FsckSummary, error) {
 	f := &fsck{Registry: r, opts: opts, data: map[string]drivers.Info{}, old: map[digest.Digest]drivers.Info{}, blobs: map[digest.Digest]*seenBlob{}}
-	for _, step := range []func(context.Context) error{f.whose, f.listData, f.checkPointers, f.checkRepositories, f.checkCatalog, f.checkJournal, f.checkDead, f.leftovers, f.oldLeftovers} {
+	for _, step := range []func(context.Context) error{f.ask, f.whose, f.listData, f.checkPointers, f.checkRepositories, f.checkCatalog, f.checkJournal, f.checkDead, f.leftovers, f.oldLeftovers} {
 		if err := step(ctx); err != nil {
 			return f.summary, err
 		}
 	}
 	return f.summary, nil
+}
+
+// ask makes sure of the clock where something is to be removed by its age.
+func (f *fsck) ask(ctx context.Context) error {
+	if !f.opts.Prune {
+		return nil
+	}
+	return f.agree(ctx)
 }
 
 // fsck is a look at the store under way.
@@ -98,6 +109,7 @@ type seenBlob struct {
 	size   int64
 	age    time.Duration
 	linked bool
+	lost   string // where its bytes are missing or wrong: the ETag of the pointer that says where they should be
 }
 
 func (f *fsck) found(severity Severity, key, format string, args ...any) {
@@ -112,6 +124,9 @@ func (f *fsck) report(finding Finding) {
 		f.summary.Damage++
 	case Leftover:
 		f.summary.Leftovers++
+	}
+	if finding.Repaired {
+		f.summary.Repaired++
 	}
 	if finding.Pruned {
 		f.summary.Pruned++

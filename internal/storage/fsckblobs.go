@@ -100,9 +100,13 @@ func (f *fsck) checkPointer(ctx context.Context, info drivers.Info) (named strin
 		named = namesOld
 	}
 	if !p.there() {
-		return named, nil
+		return named, f.checkWithdrawn(ctx, info.Key, d, cur)
 	}
-	return named, f.checkContent(ctx, info.Key, d, p)
+	wrong, err := f.wrong(ctx, info.Key, d, p)
+	if err != nil || wrong == "" {
+		return named, err
+	}
+	return named, f.damaged(ctx, info.Key, d, cur, wrong)
 }
 
 // lose notes that some pointer could not be read: it may name any data, so none is removed.
@@ -112,40 +116,37 @@ func (f *fsck) lose(lost bool) {
 	f.blind = f.blind || lost
 }
 
-// checkContent compares what a pointer says with the bytes there are.
-func (f *fsck) checkContent(ctx context.Context, key string, d digest.Digest, p *pointer) error {
+// wrong compares what a pointer says with the bytes there are, and says how they differ. Bytes that cannot be read are reported here: they may be right.
+func (f *fsck) wrong(ctx context.Context, key string, d digest.Digest, p *pointer) (string, error) {
 	if p.inline() {
 		if got := d.Algorithm().FromBytes(p.Inline); got != d {
-			f.found(Damage, key, "the bytes inline have the digest %s", got)
+			return fmt.Sprintf("the bytes inline have the digest %s", got), nil
 		}
-		return nil
+		return "", nil
 	}
 	data := path.Base(f.keys.bytes(d, p))
 	size, err := f.dataSize(ctx, d, p)
 	switch {
 	case errors.Is(err, drivers.ErrNotFound):
-		if now, err := f.loadPointer(ctx, d); err != nil || !now.live() || now.Value.Data != p.Data || now.Value.Distribution != p.Distribution {
-			return ignoreDamage(err) // it changed under our eyes
-		}
-		f.found(Damage, key, "its data %s is missing", data)
-		return nil
+		return fmt.Sprintf("its data %s is missing", data), nil
 	case err != nil:
-		return err
+		return "", err
 	case size != p.Size:
-		f.found(Damage, key, "its data %s has %d bytes where %d are due", data, size, p.Size)
-		return nil
+		return fmt.Sprintf("its data %s has %d bytes where %d are due", data, size, p.Size), nil
 	case !f.opts.Deep:
-		return nil
+		return "", nil
 	}
 	switch got, err := f.digest(ctx, d, p); {
+	case errors.Is(err, drivers.ErrNotFound):
+		return fmt.Sprintf("its data %s is missing", data), nil
 	case unreadable(err):
 		f.found(Damage, key, "its data %s cannot be read: %v", data, err)
 	case err != nil:
-		return err
+		return "", err
 	case got != d:
-		f.found(Damage, key, "its data %s has the digest %s", data, got)
+		return fmt.Sprintf("its data %s has the digest %s", data, got), nil
 	}
-	return nil
+	return "", nil
 }
 
 // digest reads all bytes of a blob.

@@ -86,7 +86,7 @@ func (r *fsckRepo) check(ctx context.Context, e fsckEntry) error {
 	case keyOldUpload:
 		return r.checkOldUpload(ctx, e)
 	}
-	if e.info.Size == 0 { // a tombstone
+	if e.info.Size == 0 && e.at.kind != keySignature { // a tombstone
 		return nil
 	}
 	switch e.at.kind {
@@ -140,7 +140,11 @@ func (f *fsck) claims(d digest.Digest) bool {
 // needsBlob reports when what e links to has no bytes.
 func (r *fsckRepo) needsBlob(ctx context.Context, e fsckEntry) error {
 	if r.claims(e.at.digest) {
-		return nil
+		lost, err := r.bytesLost(ctx, e.at.digest)
+		if lost {
+			r.found(Damage, e.info.Key, "the bytes of %s are missing or wrong", e.at.digest)
+		}
+		return err
 	}
 	p, err := r.registry.loadPointer(ctx, e.at.digest) // it may have come after the pointers were listed
 	if err != nil {
@@ -187,12 +191,20 @@ func (r *fsckRepo) checkRevision(ctx context.Context, e fsckEntry) error {
 		return nil
 	}
 	for _, blob := range m.Blobs {
+		lost, err := r.bytesLost(ctx, blob.Digest)
+		if err != nil {
+			return err
+		}
+		if lost {
+			r.found(Damage, e.info.Key, "the bytes of its blob %s are missing or wrong, push this image again", blob.Digest)
+			continue
+		}
 		if err := r.needsLink(ctx, e, blob.Digest, r.Repository.keys.layer(blob.Digest)); err != nil {
 			return err
 		}
 	}
 	if m.Schema1 != nil {
-		if err := r.checkSigned(ctx, e, m.Schema1, bare); err != nil {
+		if err := r.checkSigned(ctx, e, m.Schema1, link.Value); err != nil {
 			return err
 		}
 	}

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -46,14 +44,12 @@ type Cleaned struct {
 // reads only the pointers that are new. Not for use by several goroutines at once; two nodes at it do no harm.
 type Janitor struct {
 	registry *Registry
-	named    map[string]namedData // by key of the pointer
+	named    namedData
 }
-
-type namedData struct{ etag, id string }
 
 // NewJanitor is a janitor that remembers nothing yet.
 func (r *Registry) NewJanitor() *Janitor {
-	return &Janitor{registry: r, named: map[string]namedData{}}
+	return &Janitor{registry: r, named: newNamedData()}
 }
 
 // JanitorOptions choose what a run does.
@@ -63,9 +59,14 @@ type JanitorOptions struct {
 	Progress func(stage string, done, all int)
 }
 
-// Run looks at all uploads, all data, and what was handed to a relay once.
+// Run looks at all uploads, all data, and what was handed to a relay once. It fails with ErrClock, and removes nothing, where it could not tell old from new.
 func (j *Janitor) Run(ctx context.Context, opts JanitorOptions) (Cleaned, error) {
 	var done Cleaned
+	if !opts.DryRun { // which may not write
+		if err := j.registry.agree(ctx); err != nil {
+			return done, err
+		}
+	}
 	// What cannot be removed today must not keep the rest from being removed.
 	err := j.uploads(ctx, opts, &done)
 	if !isTransient(err) {
@@ -206,94 +207,4 @@ func startOf(id string, info drivers.Info) time.Time {
 		return made.Timestamp()
 	}
 	return info.ModTime
-}
-
-// data removes the objects that no pointer names and no upload can come back for. They are listed before the pointers: one that is named meanwhile is
-// younger than that.
-func (j *Janitor) data(ctx context.Context, opts JanitorOptions, done *Cleaned) error {
-	r := j.registry
-	old := map[string]drivers.Info{}
-	err := r.each(ctx, r.keys.dataPrefix(), func(info drivers.Info) error {
-		if id := path.Base(info.Key); r.dataAge(id, info) > pruneAge {
-			old[id] = info
-		}
-		return nil
-	})
-	if err != nil || len(old) == 0 {
-		return err
-	}
-	if err := j.learn(ctx, opts); err != nil {
-		return err
-	}
-	for _, named := range j.named {
-		delete(old, named.id)
-	}
-	keys := make([]string, 0, len(old))
-	for _, info := range old {
-		done.Data++
-		done.Bytes += info.Size
-		keys = append(keys, info.Key)
-	}
-	if opts.DryRun {
-		return nil
-	}
-	slices.Sort(keys)
-	return r.driver.Delete(ctx, keys...)
-}
-
-// smallPointer is longer than any pointer that names data, in bytes; longer ones hold their bytes themselves.
-const smallPointer = 1 << 10
-
-// learn reads the pointers that are new or were changed since the last run.
-func (j *Janitor) learn(ctx context.Context, opts JanitorOptions) error {
-	r := j.registry
-	now := make(map[string]namedData, len(j.named))
-	var mu sync.Mutex
-	seen := 0
-	group, work := workers(ctx)
-	err := r.each(ctx, r.keys.blobsPrefix(), func(info drivers.Info) error {
-		seen++
-		if opts.Progress != nil {
-			opts.Progress("looking at blobs", seen, 0)
-		}
-		d, ok := r.keys.parsePointer(info.Key)
-		if !ok && path.Base(info.Key) == "pointer" {
-			return fmt.Errorf("%s is the pointer of a digest that this node does not know, which may name any data: run the janitor of a newer release", info.Key)
-		}
-		if !ok || info.Size == 0 || info.Size > smallPointer {
-			return nil
-		}
-		mu.Lock()
-		known, ok := j.named[info.Key]
-		if ok && known.etag == info.ETag {
-			now[info.Key] = known
-		}
-		mu.Unlock()
-		if ok && known.etag == info.ETag {
-			return nil
-		}
-		group.Go(func() error {
-			cur, err := r.loadPointer(work, d)
-			if err != nil {
-				return err // a pointer that cannot be read may name anything: nothing is removed
-			}
-			if cur.etag == "" {
-				return fmt.Errorf("%s is listed and cannot be found: %w", info.Key, drivers.ErrUnavailable) // no pointer is ever removed
-			}
-			if cur.live() {
-				mu.Lock()
-				now[info.Key] = namedData{cur.etag, cur.Value.Data}
-				mu.Unlock()
-			}
-			return nil
-		})
-		return nil
-	})
-	if waitErr := group.Wait(); err == nil {
-		err = waitErr
-	}
-	if err == nil {
-		j.named = now
-	}
-	return err
 }

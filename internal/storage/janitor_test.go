@@ -17,9 +17,9 @@ import (
 	"github.com/registryd/registryd/internal/storage"
 )
 
-// at is a registry whose clock is off by some time.
+// at is a registry after some time.
 func at(f *drivertest.Fake, off time.Duration) *storage.Registry {
-	return storage.New(f, storage.Options{Now: func() time.Time { return time.Now().Add(off) }})
+	return storage.New(drivertest.NewLater(f, off), storage.Options{Now: func() time.Time { return time.Now().Add(off) }})
 }
 
 func TestJanitor(t *testing.T) {
@@ -255,7 +255,7 @@ func TestNothingIsRemovedBlindly(t *testing.T) {
 				}
 			}
 			spoiled := c.spoil(t, fake, pointer)
-			later := storage.New(spoiled, storage.Options{Now: func() time.Time { return time.Now().Add(26 * time.Hour) }})
+			later := storage.New(drivertest.NewLater(spoiled, 26*time.Hour), storage.Options{Now: func() time.Time { return time.Now().Add(26 * time.Hour) }})
 			_, _ = later.Fsck(t.Context(), storage.FsckOptions{Prune: true})
 			if _, err := later.NewJanitor().Run(t.Context(), storage.JanitorOptions{}); err == nil {
 				t.Error("the janitor saw nothing wrong")

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -53,10 +54,10 @@ const (
 // PushTime is how long a push may take from its journal entry to its last tag.
 const PushTime = 2 * time.Minute
 
-// inTime fails where a push or deletion that began with a context of PushTime took longer. A process that was stopped, or a driver that does not look at
-// its context, may not have noticed: what is acknowledged was done in time all the same.
+// inTime fails where a push or deletion that began with a context of PushTime took longer. A process or a machine that was stopped, or a driver that does not
+// look at its context, may not have noticed: what is acknowledged was done in time all the same.
 func inTime(ctx context.Context) error {
-	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+	if deadline, ok := ctx.Deadline(); ok && !before(time.Now(), deadline) {
 		return fmt.Errorf("it took longer than %v: %w", PushTime, context.DeadlineExceeded)
 	}
 	return nil
@@ -174,17 +175,36 @@ func (r *Registry) listIDs(ctx context.Context, prefix, after string, n int) (id
 	}
 }
 
-// Entry reads an entry; nil where it is gone.
+// UnreadableError is of an entry or a dead event that is there, and that this release can make nothing of: to read it again does not help.
+type UnreadableError struct {
+	Content []byte // as it stands in the store
+	Err     error
+}
+
+func (e *UnreadableError) Error() string { return e.Err.Error() }
+func (e *UnreadableError) Unwrap() error { return e.Err }
+
+// Entry reads an entry; nil where it is gone. One that it can make nothing of is an UnreadableError; after any other error it can be tried again.
 func (r *Registry) Entry(ctx context.Context, id string) (*Entry, error) {
-	cur, err := load[entryRecord](ctx, r.driver, r.keys.entry(id))
-	if err != nil || !cur.live() {
+	key := r.keys.entry(id)
+	content, _, err := readAll(ctx, r.driver, key, maxRecord)
+	if errors.Is(err, drivers.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
 		return nil, err
 	}
-	cur.Value.ID = id
-	if err := cur.Value.check(); err != nil {
-		return nil, fmt.Errorf("journal entry %s cannot be used: %w", id, err)
+	entry, err := decode[entryRecord](key, content)
+	if err == nil && entry == nil {
+		return nil, nil
 	}
-	return &cur.Value.Entry, nil
+	if err == nil {
+		entry.ID, err = id, entry.check()
+	}
+	if err != nil {
+		return nil, &UnreadableError{content, fmt.Errorf("journal entry %s cannot be used: %w", id, err)}
+	}
+	return &entry.Entry, nil
 }
 
 // check fails for what this release never writes: it is left to one that knows what to make of it.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/registryd/registryd/internal/drivers"
+	"github.com/registryd/registryd/internal/drivers/drivertest"
 	"github.com/registryd/registryd/internal/storage"
 )
 
@@ -45,7 +46,7 @@ func notified(d drivers.Driver, o *outbox) *storage.Registry {
 // aged is a node that looks at the store that much later.
 func aged(t testing.TB, d drivers.Driver, later time.Duration) *storage.Registry {
 	t.Helper()
-	r := storage.New(d, storage.Options{Now: func() time.Time { return time.Now().Add(later) }})
+	r := storage.New(drivertest.NewLater(d, later), storage.Options{Now: func() time.Time { return time.Now().Add(later) }})
 	must(t, r.Prepare(t.Context()))
 	return r
 }

@@ -24,7 +24,8 @@ const CheckFolder = DefaultRoot + "/meta/check"
 //	repositories/<name>/_layers/<alg>/<hex>/link                                 this repository may serve this blob
 //	repositories/<name>/_layers/tarsum/<version>/<alg>/<hex>/link                a TarSum of a blob
 //	repositories/<name>/_manifests/revisions/<alg>/<hex>/link                    this repository has this manifest
-//	repositories/<name>/_manifests/revisions/<alg>/<hex>/signatures/<alg>/<hex>/jws   one signature of a manifest of Docker schema 1
+//	repositories/<name>/_manifests/revisions/<alg>/<hex>/signatures/<alg>/<hex>/jws   one signature of a manifest of Docker schema 1; ends in -<ulid> where
+//	                                                                                  the manifest had been deleted before
 //	repositories/<name>/_manifests/revisions/<alg>/<hex>/tags/<tag>              a tag that points here, or did
 //	repositories/<name>/_manifests/referrers/<alg>/<hex>/<alg>/<hex>             one referrer of a subject
 //	repositories/<name>/_tags/<tag>                                              where a tag points, and where it pointed
@@ -33,6 +34,7 @@ const CheckFolder = DefaultRoot + "/meta/check"
 //	journal/<ulid>                                                               one push or deletion under way, or not yet delivered
 //	handed/<ulid>                                                                entries of the journal that a node hands to the relay: a hint
 //	dead/<endpoint>/<ulid>                                                       an event that an endpoint did not take
+//	meta/clock                                                                   written to learn what time it is at the store
 //	meta/format                                                                  who wrote the store first, and what is left to bring over
 //	meta/leases/<name>                                                           which node does a job that one at a time should do
 //	meta/nodes/<instance>                                                        what a node says of itself, for people
@@ -66,6 +68,7 @@ func (k keys) bytes(d digest.Digest, p *pointer) string {
 }
 
 func (k keys) format() string                     { return k.root + "/meta/format" }
+func (k keys) clock() string                      { return k.root + "/meta/clock" }
 func (k keys) blobsPrefix() string                { return k.root + "/blobs/" }
 func (k keys) dataPrefix() string                 { return k.root + "/data/" }
 func (k keys) lease(name string) string           { return k.root + "/meta/leases/" + name }
@@ -112,9 +115,12 @@ func (k repoKeys) signaturesPrefix(d digest.Digest) string {
 	return k.revisionPrefix(d) + "signatures/"
 }
 
-// signature ends as it does because CNCF Distribution has a link in the folder of the same name.
-func (k repoKeys) signature(d, signature digest.Digest) string {
-	return k.signaturesPrefix(d) + slashed(signature) + "/jws"
+// signature ends as it does because CNCF Distribution has a link in the folder of the same name. signing is that of the link (see revision).
+func (k repoKeys) signature(d, signature digest.Digest, signing string) string {
+	if signing != "" {
+		signing = "-" + signing
+	}
+	return k.signaturesPrefix(d) + slashed(signature) + "/jws" + signing
 }
 
 func (k repoKeys) mark(d digest.Digest, tag reference.Tag) string {

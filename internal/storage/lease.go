@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/registryd/registryd/internal/drivers"
@@ -16,6 +17,33 @@ type lease struct {
 	header
 	Holder string    `json:"holder"`
 	Until  time.Time `json:"until"`
+}
+
+// leasesSeen are the leases that this process found to be held by others: the clock of who held one may have been ahead, by hours, and then it is not known by
+// its end whether its holder is alive.
+type leasesSeen struct {
+	mu   sync.Mutex
+	held map[string]leaseSeen
+}
+
+type leaseSeen struct {
+	nonce string
+	since time.Time
+}
+
+// stands says whether a lease that is held has not been renewed for longer than it is given for, by the clock here. Its holder renews it three times in that.
+func (l *leasesSeen) stands(name, nonce string, now time.Time, ttl time.Duration) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	seen, ok := l.held[name]
+	if !ok || seen.nonce != nonce {
+		if l.held == nil {
+			l.held = map[string]leaseSeen{}
+		}
+		l.held[name] = leaseSeen{nonce, now}
+		return false
+	}
+	return now.Sub(seen.since) > ttl
 }
 
 // ErrLeaseHeld: another node is at this job.
@@ -31,7 +59,7 @@ func (r *Registry) WithLease(ctx context.Context, name string, ttl time.Duration
 	if err != nil {
 		return err
 	}
-	if cur.live() && cur.Value.Holder != "" && r.opts.Now().Before(cur.Value.Until) {
+	if cur.live() && cur.Value.Holder != "" && r.opts.Now().Before(cur.Value.Until) && !r.leases.stands(name, cur.Value.Nonce, r.opts.Now(), ttl) {
 		return ErrLeaseHeld
 	}
 	hold := func(ctx context.Context, cur stored[lease], holder string) (stored[lease], error) {

@@ -42,7 +42,9 @@ import (
 //
 // Bare links need no nonce: once swapped for a tombstone or a record, a bare digest never comes to stand there again.
 //
-// CNCF Distribution must not write to the store any more, nor collect garbage in it.
+// CNCF Distribution must not write to the store any more, nor collect garbage in it. What it does write once the pass is over is not brought over by another
+// one: nobody could tell what it deleted meanwhile from what only registryd ever had, and which of two tags is newer would hang on times that a copy of
+// the bucket does not keep. It is found, and people are told (legacylate.go).
 
 // origin says who wrote a store first.
 type origin string

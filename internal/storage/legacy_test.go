@@ -146,6 +146,11 @@ func TestImportMeetsClients(t *testing.T) {
 			for range 2 {
 				_, err := prepared(t, fake).Import(t.Context(), storage.ImportOptions{})
 				must(t, err)
+				late, err := prepared(t, fake).Late(t.Context(), nil)
+				must(t, err)
+				if late.Any() {
+					t.Errorf("seed %d: late are %+v", seed, late)
+				}
 				repo := prepared(t, fake).Repository(repoName)
 				a, b, c, there := tagOf(t, repo, "a"), tagOf(t, repo, "b"), tagOf(t, repo, "c"), has(t, repo, oldDigest)
 				outcomes[fmt.Sprint("moves ", moves, " deletes ", deletesOld, deletesTag, " pushes ", pushesOld, ": ", a != "", b != "", c != "", there)]++

@@ -18,6 +18,9 @@ type kept struct {
 // namesOld stands for bytes that CNCF Distribution wrote where the id of data is asked for. No id is like it.
 const namesOld = "distribution"
 
+// wroteLate is said of what CNCF Distribution wrote when its store had been brought over already.
+const wroteLate = "wrote this after its store was brought over, and it is not served; registryd storage import-distribution says more"
+
 // whose finds out what has to be looked for in the old places.
 func (f *fsck) whose(ctx context.Context) error {
 	what, err := f.survey(ctx, false)
@@ -54,8 +57,13 @@ func (f *fsck) keep(info drivers.Info) {
 // checkOldTag counts a tag that was not brought over yet.
 func (r *fsckRepo) checkOldTag(ctx context.Context, e fsckEntry) error {
 	if !r.looks(ctx, stageRepositories) {
-		r.keep(e.info)
-		return nil
+		late, err := r.lateTag(ctx, e.at.tag)
+		if late {
+			r.found(Damage, e.info.Key, "CNCF Distribution "+wroteLate)
+		} else {
+			r.keep(e.info)
+		}
+		return ignoreDamage(err) // reported where it stands
 	}
 	ours, err := load[tagRecord](ctx, r.driver, r.Repository.keys.tag(e.at.tag))
 	if err != nil || ours.etag != "" {
@@ -97,6 +105,10 @@ func (f *fsck) oldLeftovers(ctx context.Context) error {
 		}
 		if p.live() {
 			f.keep(info) // the pointer names other bytes, pushed or inline
+			continue
+		}
+		if p.etag == "" { // the pass left no bytes without a pointer, and no pointer is ever removed
+			f.found(Damage, info.Key, "CNCF Distribution "+wroteLate)
 			continue
 		}
 		finding := Finding{Severity: Leftover, Key: info.Key, Size: info.Size, Age: f.age(info), Message: "no pointer names these bytes, which CNCF Distribution wrote"}

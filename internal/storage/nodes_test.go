@@ -128,7 +128,7 @@ func TestUnknownNodesAreLeftAlone(t *testing.T) {
 	}
 	_, err := r.Fsck(t.Context(), storage.FsckOptions{Prune: true, Deep: true, Finding: func(f storage.Finding) { t.Errorf("fsck found %+v", f) }})
 	must(t, err)
-	if keys := store.Keys(); len(keys) != 6 { // with meta/format
+	if keys := store.Keys(); len(keys) != 7 { // with meta/format and meta/clock
 		t.Errorf("afterwards there are %q", keys)
 	}
 }

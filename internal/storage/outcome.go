@@ -36,9 +36,6 @@ func watchedLong(ctx context.Context) bool {
 	return !said || since > PushTime
 }
 
-// factLife is longer than Facts remember anything.
-const factLife = 10 * time.Second
-
 // sight is what can be seen of an entry's work.
 type sight int
 
@@ -50,14 +47,18 @@ const (
 
 // Outcome looks at what an entry was to change. What was acknowledged never lapses, and a push is not called visible while it may be under way: what it did
 // bears the id of its entry. Where that was overwritten since, age has to tell, and the time for which it was Watched. Whatever is called visible, no node
-// remembers otherwise.
+// remembers otherwise, once that was told (Gather).
 func (r *Registry) Outcome(ctx context.Context, e *Entry) (Outcome, error) {
-	seen, err := r.see(ctx, e)
+	looking, changed := Gather(ctx)
+	seen, err := r.see(looking, e)
 	age := r.opts.Now().Sub(e.Time())
 	switch {
 	case err != nil:
 		return Pending, err
 	case seen == sightDone, seen == sightUnsure && age > entryOver && watchedLong(ctx):
+		if err := r.untold(ctx, changed.keys...); err != nil {
+			return Pending, err
+		}
 		return Visible, nil
 	case seen == sightNone && age > entryLapse:
 		return Lapsed, nil
@@ -81,7 +82,6 @@ func (r *Registry) see(ctx context.Context, e *Entry) (sight, error) {
 // seePushed looks at the tags, and at the link, which is made before them and never removed, unless the tags tell it all.
 func (r *Repository) seePushed(ctx context.Context, e *Entry) (sight, error) {
 	all := sightDone
-	var recent []string
 	for _, tag := range e.Tags {
 		cur, err := load[tagRecord](ctx, r.registry.driver, r.keys.tag(tag))
 		if err != nil {
@@ -94,8 +94,8 @@ func (r *Repository) seePushed(ctx context.Context, e *Entry) (sight, error) {
 		if all = min(all, seen); all == sightNone {
 			return sightNone, nil
 		}
-		if cur.live() && r.registry.remembered(cur.Value.Time) {
-			recent = append(recent, r.keys.tag(tag))
+		if err := r.registry.untold(ctx, r.keys.tag(tag)); err != nil {
+			return sightNone, err
 		}
 	}
 	if len(e.Tags) == 0 || all != sightDone {
@@ -107,7 +107,7 @@ func (r *Repository) seePushed(ctx context.Context, e *Entry) (sight, error) {
 			all = sightUnsure // it was there before; or was deleted since, or before
 		}
 	}
-	return all, r.registry.changed(ctx, recent...)
+	return all, nil
 }
 
 // sees says whether a push set this tag, which is nil where it was deleted. A tag knows the entries of its last pushes, but for those that set it to the same
@@ -134,14 +134,15 @@ func (t *tagRecord) sees(e *Entry) sight {
 	return seen
 }
 
-// seeDeleted looks for the link that was to be buried. Its nonce tells it from one that was made after that; that of CNCF Distribution has none.
+// seeDeleted looks for the link that was to be buried. Its life tells it from one that was made after that; an earlier release wrote down its nonce, which
+// that of CNCF Distribution has not.
 func (r *Repository) seeDeleted(ctx context.Context, e *Entry) (sight, error) {
 	key := r.keys.revision(e.Digest)
 	link, err := load[revision](ctx, r.registry.driver, key)
-	if err != nil || link.live() && link.Value.Nonce == e.Stood {
+	if err != nil || link.live() && (link.Value.life() == e.Stood || link.Value.Nonce == e.Stood) {
 		return sightNone, err
 	}
-	return sightDone, r.registry.recently(ctx, e, key)
+	return sightDone, r.registry.untold(ctx, key)
 }
 
 // seeUntagged looks for the tag that was to be buried, in the old place as well. A push that moved it meanwhile changes nothing of when it was born.
@@ -150,16 +151,5 @@ func (r *Repository) seeUntagged(ctx context.Context, e *Entry) (sight, error) {
 	if err != nil || cur.live() && cur.Value.Born == e.Stood {
 		return sightNone, err
 	}
-	return sightDone, r.registry.recently(ctx, e, r.keys.tag(e.Tags[0]))
-}
-
-// remembered says whether other nodes may still remember how it was before a moment. Whoever made the change may have died before it told them.
-func (r *Registry) remembered(since time.Time) bool { return r.opts.Now().Sub(since) < factLife }
-
-// recently tells of a deletion that may not have been told of.
-func (r *Registry) recently(ctx context.Context, e *Entry, key string) error {
-	if !r.remembered(e.Time()) {
-		return nil
-	}
-	return r.changed(ctx, key)
+	return sightDone, r.registry.untold(ctx, r.keys.tag(e.Tags[0]))
 }

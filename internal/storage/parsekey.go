@@ -38,6 +38,7 @@ type repoKey struct {
 	tag     reference.Tag
 	upload  string
 	tarSum  reference.TarSum
+	signing string // of a signature; empty in the first life of what it signs
 }
 
 // parse is the inverse of repoKeys.
@@ -74,10 +75,14 @@ func (k keys) parse(key string) repoKey {
 		if at.subject, err = digestOf(p[2], p[3]); err == nil {
 			at.digest, err = digestOf(p[4], p[5])
 		}
-	case len(p) == 8 && p[0] == "_manifests" && p[1] == "revisions" && p[4] == "signatures" && (p[7] == "jws" || p[7] == "link"):
-		if at.kind = keySignature; p[7] == "link" {
-			at.kind = keyOldSignature
+	case len(p) == 8 && p[0] == "_manifests" && p[1] == "revisions" && p[4] == "signatures" && p[7] == "link":
+		at.kind = keyOldSignature
+		if at.subject, err = digestOf(p[2], p[3]); err == nil {
+			at.digest, err = digestOf(p[5], p[6])
 		}
+	case len(p) == 8 && p[0] == "_manifests" && p[1] == "revisions" && p[4] == "signatures" && isSignature(p[7]):
+		at.kind = keySignature
+		_, at.signing, _ = strings.Cut(p[7], "-")
 		if at.subject, err = digestOf(p[2], p[3]); err == nil {
 			at.digest, err = digestOf(p[5], p[6])
 		}
@@ -103,6 +108,12 @@ func tarSumOf(version, hex string) (reference.TarSum, error) {
 		}
 	}
 	return "", reference.ErrAlgorithm
+}
+
+// isSignature tells the last part of a signature's key from others.
+func isSignature(part string) bool {
+	_, ok := parseULID(part, "jws-")
+	return ok || part == "jws"
 }
 
 // isCheckpoint tells the last part of a checkpoint's key from what CNCF Distribution has there.

@@ -15,12 +15,14 @@ import (
 // began within it, is among those. So it need not be swapped back to live for that.
 const stayTime = time.Hour
 
-// stays says whether a pointer seen live then will stay for who links to it now. Both clocks have to say so: the monotonic one does not count the time
-// for which a machine was suspended, and the other one may be set back.
+// stays says whether a pointer seen live then will stay for who links to it now.
 func (r *Registry) stays(seen time.Time) bool {
-	now := r.opts.Now()
-	return !seen.IsZero() && now.Sub(seen) < stayTime && now.Round(0).Sub(seen.Round(0)) < stayTime
+	return !seen.IsZero() && before(r.opts.Now(), seen.Add(stayTime))
 }
+
+// before says whether it is earlier than then. Both clocks have to say so: the monotonic one does not count the time for which a machine was suspended, and the
+// other one may be set back.
+func before(now, then time.Time) bool { return now.Before(then) && now.Round(0).Before(then.Round(0)) }
 
 // anew is the repository as the store has it, whatever is remembered: for fsck, the import, and what a compare-and-swap stands on.
 func (r *Repository) anew() *Repository {
@@ -81,7 +83,7 @@ func (r *Repository) content(ctx context.Context, d digest.Digest, at place) ([]
 		}
 	}
 	content, _, err := readAll(ctx, r.registry.driver, r.registry.keys.bytes(d, at.pointer), maxManifest)
-	if errors.Is(err, drivers.ErrNotFound) && at.remembered {
+	if (errors.Is(err, drivers.ErrNotFound) || err == nil && int64(len(content)) != at.Size) && at.remembered {
 		r.registry.cache.forget(d)
 		if at, err = r.locateAnew(ctx, d); err != nil || at.pointer == nil {
 			return nil, err

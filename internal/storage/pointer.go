@@ -2,9 +2,12 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/registryd/registryd/internal/drivers"
 )
 
 // inlineLimit is how many bytes a pointer holds itself, at most. Most manifests and configs fit.
@@ -26,6 +29,7 @@ type pointer struct {
 	Inline []byte `json:"inline,omitempty"` // the bytes, where Data is empty
 
 	Distribution bool `json:"distribution,omitempty"` // the bytes are where CNCF Distribution put them (legacy.go)
+	Withdrawn    bool `json:"withdrawn,omitempty"`    // it is deleting because fsck found no right bytes (fsckrepair.go)
 }
 
 func (p *pointer) inline() bool { return p.Data == "" && !p.Distribution }
@@ -79,8 +83,8 @@ func (r *Registry) revive(ctx context.Context, d digest.Digest) (stored[pointer]
 	})
 }
 
-// point is the commit of a blob's bytes: it makes mine the pointer of d unless there is a live one already. It gives the pointer that stands then;
-// when that is not mine, the bytes of mine were dropped.
+// point is the commit of a blob's bytes: it makes mine the pointer of d unless there is one already whose bytes are there. It gives the pointer that stands
+// then; when that is not mine, the bytes of mine were dropped.
 func (r *Registry) point(ctx context.Context, d digest.Digest, mine pointer) (*pointer, error) {
 	now, _, err := r.lead(ctx, d, mine)
 	if err == nil {
@@ -97,26 +101,57 @@ func (r *Registry) dropSurplus(ctx context.Context, mine pointer, now *pointer) 
 	}
 }
 
-// lead is point without dropping anything. first says that there was no pointer before.
+// lead is point without dropping anything. first says that there was no pointer before. It fails with ErrNotFound where the bytes of mine may be gone.
 func (r *Registry) lead(ctx context.Context, d digest.Digest, mine pointer) (_ *pointer, first bool, err error) {
+	if err := r.outlasted(ctx, mine); err != nil {
+		return nil, false, err
+	}
 	mine.State = stateLive
 	seen := r.opts.Now()
-	now, err := update(ctx, r.driver, r.keys.pointer(d), stored[pointer]{}, func(p *pointer) *pointer {
+	var unknown error // how the bytes of the other one stand
+	now, err := update(ctx, r.driver, r.keys.pointer(d), stored[pointer]{}, func(p *pointer) (next *pointer) {
 		first = p == nil
-		switch {
-		case p == nil || p.State == stateDeleting:
-			return &mine
-		case p.State == stateCondemned:
-			revived := *p
-			revived.State = stateLive
-			return &revived
-		default:
-			return nil
-		}
+		next, unknown = r.successor(ctx, d, p, mine)
+		return next
 	})
+	if err == nil {
+		err = unknown
+	}
 	if err != nil {
 		return nil, false, fmt.Errorf("write the pointer of %s: %w", d, err)
 	}
 	r.cache.learn(d, now, seen)
 	return now.Value, first, nil
+}
+
+// successor is what is to stand in the place of p, for somebody who has all the bytes; nil to leave it. Whoever pushes a blob again may do so because what p
+// names was lost, with a backup that lacked it, say: the bytes that came are not given up for others that nobody has looked at. It costs one request, and only
+// for a blob that was there.
+func (r *Registry) successor(ctx context.Context, d digest.Digest, p *pointer, mine pointer) (*pointer, error) {
+	if !p.there() {
+		return &mine, nil
+	}
+	if p.inline() || p.Data != mine.Data || p.Distribution {
+		if whole, err := r.holds(ctx, d, p, mine.Size); !whole {
+			return &mine, err
+		}
+	}
+	if p.State != stateCondemned {
+		return nil, nil
+	}
+	revived := *p
+	revived.State = stateLive
+	return &revived, nil
+}
+
+// holds says whether the bytes that a pointer names are there, as many as are due. Of those that are data only fsck looks at more.
+func (r *Registry) holds(ctx context.Context, d digest.Digest, p *pointer, size int64) (bool, error) {
+	if p.inline() {
+		return p.Size == size && d.Algorithm().FromBytes(p.Inline) == d, nil
+	}
+	info, err := r.driver.Stat(ctx, r.keys.bytes(d, p))
+	if errors.Is(err, drivers.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && p.Size == size && info.Size == size, err
 }

@@ -199,7 +199,12 @@ func (p *push) again() bool {
 // keep makes sure of the content. first says that the registry did not have it before.
 func (p *push) keep(ctx context.Context) (first bool, err error) {
 	if p.again() {
-		if at, err := p.hold(ctx, p.Digest); err != nil || at.pointer != nil {
+		at, err := p.hold(ctx, p.Digest)
+		whole := false
+		if err == nil && at.pointer != nil {
+			whole, err = p.registry.holds(ctx, p.Digest, at.pointer, p.Size) // else it is pushed again because its bytes were lost
+		}
+		if err != nil || whole {
 			return false, err
 		}
 	}
@@ -221,40 +226,6 @@ func (r *Registry) keep(ctx context.Context, d digest.Digest, content []byte) (f
 		r.cache.learnContent(d, content)
 	}
 	return first, err
-}
-
-// point sets the tags, and tells of all that was changed.
-func (p *push) point(ctx context.Context, want revision, link stored[revision]) error {
-	group, work := errgroup.WithContext(ctx)
-	group.SetLimit(atOnce)
-	ensure := func() (stored[revision], error) {
-		cur, err := load[revision](work, p.registry.driver, p.keys.revision(p.Digest))
-		if err != nil {
-			return cur, err
-		}
-		return p.linkRevision(work, want, cur)
-	}
-	stood := make([]bool, len(p.tags))
-	for i, tag := range p.tags {
-		group.Go(func() (err error) {
-			record := tagRecord{Digest: p.Digest, MediaType: p.MediaType, Size: p.Size, Time: p.registry.opts.Now().UTC(), Entry: p.id}
-			stood[i], err = p.setTag(work, tag, p.before[i], record, link, ensure)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	changed := make([]string, 0, len(p.tags)+1)
-	for i, tag := range p.tags {
-		if stood[i] {
-			changed = append(changed, p.keys.tag(tag))
-		}
-	}
-	if p.stood.Load() {
-		changed = append(changed, p.keys.revision(p.Digest))
-	}
-	return p.registry.changed(ctx, changed...)
 }
 
 // mostMissing is about how many missing blobs and children are looked for: an index may name tens of thousands, and a client that pushed none of them need

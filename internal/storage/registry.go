@@ -26,6 +26,7 @@ type Registry struct {
 
 	outbox  Outbox // nil for none
 	settled settled
+	leases  leasesSeen
 	cache   *cache                 // nil for none
 	id      atomic.Pointer[string] // once it is known
 

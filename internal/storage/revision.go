@@ -3,10 +3,12 @@ package storage
 import (
 	"cmp"
 	"context"
+	"errors"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/registryd/registryd/internal/drivers"
 	"github.com/registryd/registryd/internal/manifest"
 	"github.com/registryd/registryd/internal/reference"
 )
@@ -17,9 +19,19 @@ type revision struct {
 	MediaType string `json:"mediaType"` // empty where CNCF Distribution wrote the link: the manifest itself has to be asked
 	Size      int64  `json:"size"`
 	Entry     string `json:"entry,omitempty"` // id, in the journal, of the push that made it
+	Born      string `json:"born,omitempty"`  // its life, where it was swapped since; see there
+
+	// Signing is unlike that of all other lives, where a link was made anew after a deletion; empty in the first life. The signatures of a life stand under it.
+	Signing string `json:"signing,omitempty"`
 }
 
 func (r *revision) setBare(digest.Digest) {}
+
+// distributionLife is that of each link that CNCF Distribution wrote.
+const distributionLife = "distribution"
+
+// life tells a link from all others that stood there, or will, with a tombstone in between. A push that changes the media type alone leaves it as it is.
+func (r *revision) life() string { return cmp.Or(r.Born, r.Nonce, distributionLife) }
 
 // Manifest is a manifest as it was pushed, to the byte. One of Docker schema 1 has all signatures in its content that anybody has pushed with it.
 type Manifest struct {
@@ -147,17 +159,29 @@ func (m *Manifest) typed() *Manifest {
 
 // linkRevision makes the manifest one of the repository. cur is the link as it was read, or nothing to try without reading.
 func (p *push) linkRevision(ctx context.Context, want revision, cur stored[revision]) (stored[revision], error) {
-	stood := cur.etag != ""
-	return update(ctx, p.registry.driver, p.keys.revision(p.Digest), cur, func(link *revision) *revision {
+	for stood := cur.etag != ""; ; stood = true { // whatever is met after the first
 		if stood {
 			p.stood.Store(true)
 		}
-		stood = true // whatever is met from here on
-		if link == nil || link.MediaType != want.MediaType {
-			return &want
+		next := want
+		switch {
+		case cur.live():
+			next.Born, next.Signing = cur.Value.life(), cur.Value.Signing
+		case cur.etag != "":
+			next.Signing = p.registry.newID()
 		}
-		return nil
-	})
+		if err := p.sign(ctx, cur.live(), next.Signing); err != nil {
+			return cur, err
+		}
+		if cur.live() && cur.Value.MediaType == want.MediaType {
+			return cur, nil
+		}
+		now, err := swap(ctx, p.registry.driver, p.keys.revision(p.Digest), cur, next)
+		if !errors.Is(err, drivers.ErrPrecondition) {
+			return now, err
+		}
+		cur = now
+	}
 }
 
 func manifestUnknown(ref reference.Reference) error {

@@ -16,7 +16,7 @@ import (
 // # Docker schema 1
 //
 // Of a manifest of Docker schema 1, the payload alone is a manifest like any other: it is hashed, stored and linked without its signatures. These stand
-// beside the link, each under its own digest (signatures.go), written before the link is. So any number of hosts can sign one payload at once, through any
+// beside the link, each under its own digest (signatures.go), written before the link is, or before the push that brings it is over. So any number of hosts can sign one payload at once, through any
 // nodes: nobody reads what another has written, and nothing is swapped.
 //
 // What is wrong with one is told at once: the signatures, the name and the tag that it gives itself, and the layers that are missing. Such a push writes
@@ -113,7 +113,7 @@ func sized(list []manifest.Descriptor) []manifest.Descriptor {
 
 // prepareSigned writes what is not seen of a signed manifest before its link is: the content, then the signatures and the marks that are not there yet.
 // Content that was not there before cannot have been signed here; so a first push costs one request for each signature, and any other one
-// a listing besides, which the marks that it finds make up for.
+// a listing besides, which the marks that it finds make up for. The signatures of a manifest that was deleted are for sign to write, which knows its life.
 func (p *push) prepareSigned(ctx context.Context) error {
 	fresh, err := p.keep(ctx)
 	if err != nil {
@@ -125,14 +125,13 @@ func (p *push) prepareSigned(ctx context.Context) error {
 			return err
 		}
 	}
-	missing, added := there.missing(p.manifest.Schema1.Signatures)
-	if limit := p.registry.signers(); added > 0 && len(there.signatures)+added > limit {
-		return fail(ManifestInvalid, "the manifest has been signed as often as is kept here: push the image under another tag, or as Docker schema 2 or OCI",
-			map[string]int{"limit": limit, "signatures": len(there.signatures)})
+	missing, err := p.toSign(ctx, there)
+	if err != nil {
+		return err
 	}
 	group, work := workers(ctx)
 	for _, s := range missing {
-		group.Go(func() error { return p.registry.putSignature(work, p.keys.signature(p.Digest, s.Digest), s.JSON) })
+		group.Go(func() error { return p.registry.putSignature(work, p.keys.signature(p.Digest, s.Digest, ""), s.JSON) })
 	}
 	for _, tag := range p.tags {
 		if !slices.Contains(there.marks, tag) {
@@ -143,6 +142,61 @@ func (p *push) prepareSigned(ctx context.Context) error {
 		}
 	}
 	return group.Wait()
+}
+
+// toSign are the signatures that the first life of the manifest lacks, if it is in that. It fails where there would be too many of them. What a link that was
+// buried is made anew with begins with none.
+func (p *push) toSign(ctx context.Context, there surroundings) ([]manifest.Signature, error) {
+	signing := ""
+	switch {
+	case there.buried:
+		return nil, nil
+	case there.later():
+		link, err := load[revision](ctx, p.registry.driver, p.keys.revision(p.Digest))
+		if err != nil || link.etag != "" && !link.live() {
+			return nil, err
+		}
+		if link.live() {
+			signing = link.Value.Signing
+		}
+	}
+	kept := there.of(signing)
+	missing, added := missing(kept, p.manifest.Schema1.Signatures)
+	if limit := p.registry.signers(); added > 0 && len(kept)+added > limit {
+		return nil, fail(ManifestInvalid, "the manifest has been signed as often as is kept here: delete it by its digest and push it again, which begins without the signatures that it "+
+			"has; or push the image under another tag, or as Docker schema 2 or OCI; or ask the registry's operator to raise compatibility.schema1.signers",
+			map[string]int{"limit": limit, "signatures": len(kept)})
+	}
+	if signing != "" {
+		return nil, nil
+	}
+	return missing, nil
+}
+
+// sign writes the signatures of a manifest for a later life than its first, before the link is made anew for that life, or else after it was seen to be live in
+// it: they are not lost to a push that made the link anew meanwhile. The limit was looked at before.
+func (p *push) sign(ctx context.Context, live bool, signing string) error {
+	if p.manifest.Schema1 == nil || signing == "" {
+		return nil
+	}
+	list := p.manifest.Schema1.Signatures
+	if live {
+		there, err := p.surroundings(ctx, p.keys.signaturesPrefix(p.Digest))
+		if err != nil {
+			return err
+		}
+		list, _ = missing(there.of(signing), list)
+	}
+	group, work := workers(ctx)
+	for _, s := range list {
+		group.Go(func() error {
+			return p.registry.putSignature(work, p.keys.signature(p.Digest, s.Digest, signing), s.JSON)
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return inTime(ctx) // a link that is made anew after a day would find that fsck has removed them
 }
 
 // putSignature writes a signature, unless it stands there. What stands under its digest is the same one, unless it is empty: that one is damaged, and not

@@ -32,6 +32,12 @@ type manifestFact struct {
 	Size      int64         `json:"size"`
 }
 
+// usable says whether a fact is one, and not just something that parses.
+func (f *manifestFact) usable() bool {
+	_, err := reference.ParseDigest(f.Digest.String())
+	return err == nil && f.Size >= 0
+}
+
 // pointsTo is where a tag points; nil where there is no such tag.
 func (r *Repository) pointsTo(ctx context.Context, tag reference.Tag) (*manifestFact, error) {
 	return r.manifestFact(ctx, r.keys.tag(tag), func(ctx context.Context) (*manifestFact, string, error) {
@@ -87,7 +93,7 @@ func (r *Repository) manifestFact(ctx context.Context, key string, read func(con
 			return nil, err
 		}
 		var found manifestFact
-		if err := json.Unmarshal(value, &found); err == nil {
+		if err := json.Unmarshal(value, &found); err == nil && found.usable() {
 			return &found, nil
 		}
 	}

@@ -239,6 +239,32 @@ func TestPushedLinksAreRemembered(t *testing.T) {
 	}
 }
 
+// saying remembers one thing of everything.
+type saying string
+
+func (s saying) Fetch(context.Context, string, func(context.Context) (storage.Fact, error)) ([]byte, error) {
+	return []byte(s), nil
+}
+func (saying) Changed(context.Context, ...string) error { return nil }
+
+// What is remembered of a manifest may be of another release, or damaged, and parse all the same. Then the store is asked.
+func TestWhatIsRememberedMakesNoSense(t *testing.T) {
+	t.Parallel()
+	fake, config := drivertest.NewFake(t), content(1, 10)
+	must(t, pushWhole(t.Context(), repository(fake), config))
+	m := image("", config)
+	must(t, pushManifest(t.Context(), repository(fake), m, "a"))
+	d := digest.FromBytes(m)
+	for _, said := range []saying{"", "7", "null", "{}", `{"v":2}`, `{"digest":"x","size":1}`, `{"digest":"sha256:","size":1}`, `{"digest":"sha256:/../a","size":1}`,
+		`{"digest":"md5:d41d8cd98f00b204e9800998ecf8427e"}`, saying(`{"digest":"` + d.String() + `","size":-1}`)} {
+		repo := storage.New(fake, storage.Options{Facts: said}).Repository(repoName)
+		agree(t, fmt.Sprintf("remembered is %q", said), repo, repository(fake), []reference.Tag{"a"}, []digest.Digest{d})
+		if got := tagOf(t, repo, "a"); got != d {
+			t.Errorf("remembered is %q, and the tag is served as %q", said, got)
+		}
+	}
+}
+
 // versions notes the facts that were read, and remembers none.
 type versions struct{ read map[string][]storage.Fact }
 

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"encoding"
 	"encoding/binary"
 	"errors"
@@ -24,6 +25,7 @@ type Upload struct {
 
 	session drivers.Session // zero until bytes were stored
 	remote  bool            // the session is in checkpoint Seq alone: it is too long for a token
+	saved   bool            // for sure, checkpoint Seq is of this very point
 }
 
 // NewUpload starts an upload; the store does not hear of it.
@@ -32,6 +34,14 @@ func (r *Repository) NewUpload(algorithm digest.Algorithm) (Upload, error) {
 		return Upload{}, err
 	}
 	return Upload{ID: r.registry.newID(), Started: r.registry.opts.Now().UTC().Truncate(time.Second), Algorithm: algorithm}, nil
+}
+
+// LeastChunk is how many bytes a chunk had better have, unless it is the last; 0 for any number.
+func (r *Repository) LeastChunk() int64 {
+	if store, ok := drivers.As[drivers.Parter](r.registry.driver); ok {
+		return store.LeastPart()
+	}
+	return 0
 }
 
 // Expires is when the upload is given up.
@@ -77,9 +87,14 @@ func (u Upload) tooLong() bool { return !u.remote && len(u.fullState()) > tokenS
 // fits says whether a token can be made of the upload as it is: a session that is too long needs a checkpoint.
 func (u Upload) fits() bool { return u.Seq > 0 || !u.tooLong() }
 
+// Lasts says whether State(limit) is all that is needed to go on from here: it has the session, or leaves it to a checkpoint that has it.
+func (u Upload) Lasts(limit int) bool {
+	return u.remote || u.saved || u.Seq == 0 || len(u.fullState()) <= limit
+}
+
 // at is the upload at another session, behind the same checkpoint.
 func (u Upload) at(s drivers.Session) Upload {
-	u.session, u.Offset, u.remote = s, s.Offset, false
+	u.session, u.Offset, u.remote, u.saved = s, s.Offset, false, false
 	return u
 }
 
@@ -89,9 +104,14 @@ func (u Upload) Before(v Upload) bool { return u.Seq < v.Seq || u.Seq == v.Seq &
 // Whole says whether the session is here, not left to a checkpoint.
 func (u Upload) Whole() bool { return !u.remote }
 
-// Filled is u, with the session that its own state left to a checkpoint, if known is the same point and has it.
+// Filled is known, if that is the same place and of more use: it has the session that the state of u left to a checkpoint, or is behind newer checkpoints,
+// which whoever goes on from u would run into. Else it is u.
 func (u Upload) Filled(known Upload) Upload {
-	if u.remote && !known.remote && u.ID == known.ID && u.Seq == known.Seq && u.Offset == known.Offset {
+	switch {
+	case known.remote || u.ID != known.ID || u.Offset != known.Offset:
+	case u.remote && u.Seq == known.Seq:
+		return known
+	case !u.remote && u.Seq < known.Seq && bytes.Equal(u.fullState(), known.fullState()):
 		return known
 	}
 	return u
