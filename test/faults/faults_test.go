@@ -27,6 +27,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/registryd/registryd/internal/api"
+	"github.com/registryd/registryd/internal/drivers/drivertest"
 	"github.com/registryd/registryd/internal/drivers/s3"
 	"github.com/registryd/registryd/internal/storage"
 	"github.com/registryd/registryd/internal/teststore"
@@ -281,7 +282,7 @@ func sound(t *testing.T, d *s3.Driver, later time.Duration, opts storage.FsckOpt
 			t.Errorf("damage at %s: %s", f.Key, f.Message)
 		}
 	}
-	registry := storage.New(d, storage.Options{Now: func() time.Time { return time.Now().Add(later) }})
+	registry := storage.New(drivertest.NewLater(d, later), storage.Options{Now: func() time.Time { return time.Now().Add(later) }})
 	s, err := registry.Fsck(t.Context(), opts)
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/registryd/registryd/internal/drivers/drivertest"
 	"github.com/registryd/registryd/internal/drivers/s3"
 	"github.com/registryd/registryd/internal/storage"
 	"github.com/registryd/registryd/internal/teststore"
@@ -21,7 +22,7 @@ const aDay = 25 * time.Hour
 // swept cleans up as a day later, and fails if anything is left that nothing acknowledged needs.
 func swept(t *testing.T, store teststore.S3, d *s3.Driver) {
 	t.Helper()
-	later := storage.New(d, storage.Options{Now: func() time.Time { return time.Now().Add(aDay) }})
+	later := storage.New(drivertest.NewLater(d, aDay), storage.Options{Now: func() time.Time { return time.Now().Add(aDay) }})
 	cleaned, err := later.NewJanitor().Run(t.Context(), storage.JanitorOptions{})
 	if err != nil {
 		t.Fatal(err)

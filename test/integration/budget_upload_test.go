@@ -63,6 +63,21 @@ func TestBudgetPush(t *testing.T) {
 	}
 }
 
+// TestBudgetThereAlready pushes what the registry has. What came is dropped, after one HEAD of the bytes that were there; bytes inline need none.
+func TestBudgetThereAlready(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ size, atMost, stats int }{{kib, 3, 0}, {mib, 6, 1}} {
+		m := newMetered(t)
+		node, content := m.node(), noise(c.size, 1)
+		node.pushBlob("a", content)
+		got := m.costs(fmt.Sprintf("%d bytes that another repository has", c.size), c.atMost, func() { node.pushBlob("b", content) })
+		if n := got.operations["HeadObject"]; n != c.stats {
+			t.Errorf("%d bytes were looked for %d times, want %d", c.size, n, c.stats)
+		}
+		node.holds("b", sha256(content), content)
+	}
+}
+
 // TestBudgetChunks pushes in PATCHes that two nodes take in turns.
 func TestBudgetChunks(t *testing.T) {
 	t.Parallel()

@@ -47,6 +47,32 @@ func TestBudgetSchema1(t *testing.T) {
 	}
 }
 
+// TestBudgetSchema1Again: what was deleted and pushed again takes one read more for each GET and HEAD, and two requests more for each push: which of the
+// signatures that are listed count is for the link to say. The first push finds tombstones where it would create, and looks again.
+func TestBudgetSchema1Again(t *testing.T) {
+	t.Parallel()
+	m := newMetered(t)
+	keys := signingKeys()
+	node := m.node(schema1)
+	payload := payloadOf("a", "v1", node.pushLayer("a", "layer"))
+	d := sha256(payload).String()
+	two := node.sign(payload, keys[:2]...)
+	node.putSigned("a", "v1", two).want(http.StatusCreated)
+	node.do(http.MethodDelete, "/v2/a/manifests/"+d).want(http.StatusAccepted)
+	push := func(what string, atMost int, content []byte) {
+		m.costs(what, atMost+2, func() { node.putSigned("a", "v1", content).want(http.StatusCreated) })
+	}
+	push("the first after the deletion, two signatures", 6+5+2, two)
+	push("the same once more", 6+2, two)
+	push("a signature of another host", 6+2+1, node.sign(payload, keys[3]))
+	for _, ref := range []string{"v1", d} {
+		node := m.node(remember)
+		m.costs("GET, cold", 2+2+3, func() { node.allSigned("a", ref, payload, 3) })
+		m.costs("GET, warm", 3, func() { node.allSigned("a", ref, payload, 3) })
+		m.costs("HEAD, warm", 3, func() { node.do(http.MethodHead, "/v2/a/manifests/"+ref).want(http.StatusOK) })
+	}
+}
+
 // TestBudgetTarSum: verifying reads the bytes back once, and the name is one more write.
 func TestBudgetTarSum(t *testing.T) {
 	t.Parallel()

@@ -138,7 +138,9 @@ func TestSchema1(t *testing.T) {
 		r.lacksManifest("a/b", "v1")
 		r.lacksManifest("a/b", d)
 		r.putSigned("a/b", "v1", first).want(http.StatusCreated)
-		r.servesSigned("a/b", "v1", payload, 3) // what was signed stays signed
+		r.servesSigned("a/b", "v1", payload, 1) // without what was signed before
+		r.putSigned("a/b", "v1", both).want(http.StatusCreated)
+		r.servesSigned("a/b", "v1", payload, 2)
 		r.sound()
 	}, schema1)
 }
@@ -261,7 +263,7 @@ func TestSchema1Trusted(t *testing.T) {
 	})
 }
 
-// TestSchema1Limit: signatures are kept up to a number, also those that come one after the other.
+// TestSchema1Limit: signatures are kept up to a number, also those that come one after the other. A deletion makes room for as many.
 func TestSchema1Limit(t *testing.T) {
 	each(t, func(r *registry) {
 		const limit = 5
@@ -287,11 +289,17 @@ func TestSchema1Limit(t *testing.T) {
 			})
 		}
 		node.putSigned("a", "v1", first).want(http.StatusCreated) // nothing new in it
-		node.do(http.MethodDelete, "/v2/a/manifests/v1").want(http.StatusAccepted)
-		node.putSigned("a", "v1", node.sign(payload, key)).fails(http.StatusBadRequest, "MANIFEST_INVALID")
+		node.do(http.MethodDelete, "/v2/a/manifests/"+d).want(http.StatusAccepted)
 		node.lacksManifest("a", "v1")
-		node.putSigned("a", "v1", first).want(http.StatusCreated)
-		node.servesSigned("a", "v1", payload, limit)
+		for i := range limit { // the signatures from before the deletion neither count nor come back, unless they are pushed again
+			signed := first
+			if i > 0 {
+				signed = node.sign(payload, key)
+			}
+			node.putSigned("a", "v1", signed).want(http.StatusCreated)
+			node.servesSigned("a", "v1", payload, i+1)
+		}
+		node.putSigned("a", "v1", node.sign(payload, key)).fails(http.StatusBadRequest, "MANIFEST_INVALID")
 		r.sound()
 	})
 }

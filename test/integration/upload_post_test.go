@@ -2,8 +2,11 @@ package integration_test
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/registryd/registryd/internal/drivers"
 )
 
 // TestPost begins uploads.
@@ -24,6 +27,25 @@ func TestPost(t *testing.T) {
 		if one == two {
 			r.Errorf("two uploads with one Location: %s", one)
 		}
+	})
+}
+
+// TestPostNamesLeastChunk tells clients how long their chunks had better be ("Pushing a blob in chunks"), where that matters to the store.
+func TestPostNamesLeastChunk(t *testing.T) {
+	carried(t, func(r *registry) {
+		want := ""
+		if store, ok := drivers.As[drivers.Parter](r.driver); ok {
+			want = strconv.FormatInt(store.LeastPart(), 10)
+		}
+		if s3 := strings.Contains(r.Name(), "s3"); s3 != (want == "5242880") || !s3 && want != "" {
+			r.Errorf("parts of the store have %q bytes", want)
+		}
+		const name = "OCI-Chunk-Min-Length"
+		a := r.do("POST", "/v2/a/blobs/uploads/").want(http.StatusAccepted).has(name, want)
+		// It is a wish.
+		a = r.do("PATCH", a.location(), body("0123")).want(http.StatusAccepted).has(name, "")
+		a = r.do("PATCH", a.location(), body("45"), contentRange("4-5")).want(http.StatusAccepted)
+		r.do("PUT", closing(a.location(), sha256([]byte("012345")))).want(http.StatusCreated)
 	})
 }
 

@@ -75,6 +75,33 @@ func TestPutDigestInvalid(t *testing.T) {
 	})
 }
 
+// TestCloseWithWrongDigest closes an upload with a wrong body so long that checkpoints of it were written. The upload stands where it stood, and a client
+// that does what it is told comes to its end.
+func TestCloseWithWrongDigest(t *testing.T) {
+	each(t, func(r *registry) {
+		for _, stood := range []int{0, 17 * mib} {
+			r.run(fmt.Sprintf("behind %d", stood), func(r *registry) {
+				content := noise(stood+100*mib, uint64(stood))
+				location := r.begin("a")
+				if stood > 0 {
+					location = r.do("PATCH", location, body(content[:stood])).want(http.StatusAccepted).location()
+				}
+				wrong := append([]byte("wrong"), content[stood+5:]...)
+				r.do("PUT", closing(location, sha256(content)), body(wrong)).fails(http.StatusBadRequest, "DIGEST_INVALID")
+				where := fmt.Sprintf("0-%d", max(stood-1, 0))
+				r.do("GET", location).want(http.StatusNoContent).has("Range", where)
+				a := r.do("PUT", closing(location, sha256(content)), body(content[stood:]))
+				if a.status != http.StatusCreated { // there was a checkpoint, though S3 may not have come to it
+					a.fails(http.StatusRequestedRangeNotSatisfiable, "RANGE_INVALID")
+					a.has("Range", where)
+					r.do("PUT", closing(a.location(), sha256(content)), body(content[stood:])).want(http.StatusCreated)
+				}
+				r.holds("a", sha256(content), content)
+			})
+		}
+	})
+}
+
 // TestPutKnown pushes what is there already, in the same repository and in another one: nothing is stored twice.
 func TestPutKnown(t *testing.T) {
 	carried(t, func(r *registry) {

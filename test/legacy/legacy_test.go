@@ -66,29 +66,55 @@ func sound(t testing.TB, driver drivers.Driver, opts storage.FsckOptions) storag
 	return s
 }
 
-func inDirectory(t *testing.T, large int) (drivers.Driver, *world) {
-	dir := t.TempDir()
-	distribution := teststore.DistributionInDirectory(t, dir)
-	w := populate(client{t, "http://" + distribution.Addr, nil}, large)
-	distribution.Stop()
-	driver, err := fsdriver.Open(dir, fsdriver.Options{})
-	must(t, err)
-	t.Cleanup(func() { _ = driver.Close() })
-	return driver, w
+// site is a place that CNCF Distribution and registryd take turns in.
+type site struct {
+	distribution func(*testing.T) *teststore.Process
+	open         func(*testing.T) drivers.Driver
 }
 
-func inBucket(t *testing.T, large int) (drivers.Driver, *world) {
-	store := teststore.MinIO(t)
-	distribution := teststore.DistributionInBucket(t, store)
-	w := populate(client{t, "http://" + distribution.Addr, nil}, large)
-	distribution.Stop()
-	driver, err := s3.Open(t.Context(), s3.Config{
-		Bucket: store.Bucket, Region: teststore.Region, RegionEndpoint: store.Endpoint, AccessKey: teststore.AccessKey, SecretKey: teststore.SecretKey, ForcePathStyle: true,
-	}, s3.Options{})
-	must(t, err)
-	t.Cleanup(func() { _ = driver.Close() })
-	return driver, w
+func folder(t *testing.T) site {
+	dir := t.TempDir()
+	return site{
+		func(t *testing.T) *teststore.Process { return teststore.DistributionInDirectory(t, dir) },
+		func(t *testing.T) drivers.Driver {
+			driver, err := fsdriver.Open(dir, fsdriver.Options{})
+			must(t, err)
+			return driver
+		},
+	}
 }
+
+func bucket(t *testing.T) site {
+	store := teststore.MinIO(t)
+	return site{
+		func(t *testing.T) *teststore.Process { return teststore.DistributionInBucket(t, store) },
+		func(t *testing.T) drivers.Driver {
+			driver, err := s3.Open(t.Context(), s3.Config{
+				Bucket: store.Bucket, Region: teststore.Region, RegionEndpoint: store.Endpoint, AccessKey: teststore.AccessKey, SecretKey: teststore.SecretKey, ForcePathStyle: true,
+			}, s3.Options{})
+			must(t, err)
+			return driver
+		},
+	}
+}
+
+// asDistribution does something to a CNCF Distribution over the site.
+func (s site) asDistribution(t *testing.T, do func(client)) {
+	t.Helper()
+	p := s.distribution(t)
+	defer p.Stop()
+	do(client{t, "http://" + p.Addr, nil})
+}
+
+// asStore does something to the store, which nobody else has open meanwhile.
+func (s site) asStore(t *testing.T, do func(drivers.Driver)) {
+	t.Helper()
+	driver := s.open(t)
+	defer func() { must(t, driver.Close()) }()
+	do(driver)
+}
+
+var sites = map[string]func(*testing.T) site{"directory": folder, "bucket": bucket}
 
 // change does to a registry what clients do, in repositories that CNCF Distribution wrote.
 func (w *world) change(c client) {
@@ -128,13 +154,13 @@ func (w *world) change(c client) {
 // A store that CNCF Distribution wrote is served from the first second, can be changed, and is brought over without that anybody sees it.
 func TestOpensInPlace(t *testing.T) {
 	t.Parallel()
-	for _, store := range []struct {
-		name string
-		open func(*testing.T, int) (drivers.Driver, *world)
-	}{{"directory", inDirectory}, {"bucket", inBucket}} {
-		t.Run(store.name, func(t *testing.T) {
+	for name, open := range sites {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			driver, w := store.open(t, 6<<20)
+			at, w := open(t), (*world)(nil)
+			at.asDistribution(t, func(c client) { w = populate(c, 6<<20) })
+			driver := at.open(t)
+			t.Cleanup(func() { _ = driver.Close() })
 			one := serve(t, driver)
 			if !one.registry.Importing() {
 				t.Fatal("the store was not recognised")
@@ -174,7 +200,7 @@ func TestOpensInPlace(t *testing.T) {
 			after := sound(t, driver, storage.FsckOptions{})
 			t.Logf("fsck before %+v\nand after %+v", before, after)
 
-			later := storage.New(driver, storage.Options{Now: func() time.Time { return time.Now().Add(48 * time.Hour) }})
+			later := storage.New(drivertest.NewLater(driver, 48*time.Hour), storage.Options{Now: func() time.Time { return time.Now().Add(48 * time.Hour) }})
 			_, err = later.Fsck(t.Context(), storage.FsckOptions{Prune: true})
 			must(t, err)
 			_, err = later.NewJanitor().Run(t.Context(), storage.JanitorOptions{})

@@ -22,6 +22,9 @@ const (
 	ociLayer   = "application/vnd.oci.image.layer.v1.tar+gzip"
 	dockerType = "application/vnd.docker.distribution.manifest.v2+json"
 	dockerList = "application/vnd.docker.distribution.manifest.list.v2+json"
+
+	dockerConfig = "application/vnd.docker.container.image.v1+json"
+	dockerLayer  = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 )
 
 var accepted = []string{ociImage, ociIndex, dockerType, dockerList, "application/octet-stream"}
@@ -68,6 +71,16 @@ func (w *world) copy() *world {
 	return c
 }
 
+// canonical is the world without blobs that were pushed under another digest than sha256. CNCF Distribution does not find them again, nor does a registryd that
+// may write nothing: it would store them once more.
+func (w *world) canonical() *world {
+	c := w.copy()
+	for _, r := range c.repos {
+		maps.DeleteFunc(r.blobs, func(d digest.Digest, _ []byte) bool { return d.Algorithm() != digest.SHA256 })
+	}
+	return c
+}
+
 func noise(seed uint64, size int) []byte {
 	b := make([]byte, size)
 	_, _ = rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)}).Read(b)
@@ -91,19 +104,41 @@ func (w *world) push(c client, name string, mediaType string, edit func(map[stri
 	c.Helper()
 	r := w.repo(name)
 	config := []byte(`{"of":"` + name + strings.Join(tags, ",") + `"}`)
-	m := map[string]any{"schemaVersion": 2, "mediaType": mediaType, "config": describe(ociConfig, config)}
+	configType, layerType := ociConfig, ociLayer
+	if mediaType == dockerType {
+		configType, layerType = dockerConfig, dockerLayer
+	}
+	m := map[string]any{"schemaVersion": 2, "mediaType": mediaType, "config": describe(configType, config)}
 	list := []any{}
 	for _, blob := range append([][]byte{config}, layers...) {
 		r.blobs[c.pushBlob(name, blob, digest.SHA256)] = blob
 	}
 	for _, layer := range layers {
-		list = append(list, describe(ociLayer, layer))
+		list = append(list, describe(layerType, layer))
 	}
 	m["layers"] = list
 	if edit != nil {
 		edit(m)
 	}
 	return w.put(c, name, mediaType, encode(m), tags...)
+}
+
+// refer pushes an artifact whose subject is what a tag points to.
+func (w *world) refer(c client, name, tag string, seed uint64) digest.Digest {
+	c.Helper()
+	return w.referTo(c, name, w.repo(name).tags[tag], seed)
+}
+
+func (w *world) referTo(c client, name string, subject digest.Digest, seed uint64) digest.Digest {
+	c.Helper()
+	r := w.repo(name)
+	d := w.push(c, name, ociImage, func(m map[string]any) {
+		m["subject"], m["artifactType"] = describe(r.manifests[subject].mediaType, r.manifests[subject].content), "application/example"
+	}, [][]byte{noise(seed, 10)})
+	if !slices.Contains(r.referrers[subject], d) {
+		r.referrers[subject] = append(r.referrers[subject], d)
+	}
+	return d
 }
 
 func (w *world) put(c client, name, mediaType string, content []byte, tags ...string) digest.Digest {
@@ -220,6 +255,13 @@ func (r *repo) check(c client, name string, imported bool) {
 			c.Errorf("tags of %s by %d: %q, want %q", name, n, got, tags)
 		}
 	}
+	r.checkContent(c, name)
+	r.checkReferrers(c, name, imported)
+}
+
+// checkContent asks for all that can be named.
+func (r *repo) checkContent(c client, name string) {
+	c.Helper()
 	refs := map[string]digest.Digest{}
 	for tag, d := range r.tags {
 		refs[tag] = d
@@ -252,6 +294,10 @@ func (r *repo) check(c client, name string, imported bool) {
 	for _, d := range r.goneBlobs {
 		c.want(http.StatusNotFound, http.MethodGet, "/v2/"+name+"/blobs/"+d.String(), "", nil)
 	}
+}
+
+func (r *repo) checkReferrers(c client, name string, imported bool) {
+	c.Helper()
 	for subject, all := range r.referrers {
 		var got struct {
 			Manifests []struct{ Digest digest.Digest }
