@@ -62,17 +62,14 @@ func (l *leaving) wait(ctx context.Context) {
 		if under == 0 && left <= 0 {
 			return
 		}
-		timer := time.NewTimer(left)
-		if under > 0 {
-			timer.Stop()
+		var over <-chan time.Time
+		if under == 0 {
+			over = time.After(left)
 		}
 		select {
-		case <-timer.C:
+		case <-over:
 		case <-l.ended:
 		case <-ctx.Done():
-		}
-		timer.Stop()
-		if ctx.Err() != nil {
 			return
 		}
 	}

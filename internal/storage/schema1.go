@@ -16,8 +16,8 @@ import (
 // # Docker schema 1
 //
 // Of a manifest of Docker schema 1, the payload alone is a manifest like any other: it is hashed, stored and linked without its signatures. These stand
-// beside the link, each under its own digest (signatures.go), written before the link is, or before the push that brings it is over. So any number of hosts can sign one payload at once, through any
-// nodes: nobody reads what another has written, and nothing is swapped.
+// beside the link, each under its own digest (signatures.go), written before the link is, or before the push that brings it is over. So any number of hosts
+// can sign one payload at once, through any nodes: nobody reads what another has written, and nothing is swapped.
 //
 // What is wrong with one is told at once: the signatures, the name and the tag that it gives itself, and the layers that are missing. Such a push writes
 // nothing, an entry in the journal neither.
