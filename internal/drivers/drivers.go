@@ -14,6 +14,11 @@
 // A call that returns nil has happened, is durable, and is seen by every call that starts after it, in any process. A call that returns an error
 // wrapping [ErrUnavailable], or a context's error, may or may not have happened: the caller asks, or does it again. Every other error means that
 // nothing was changed. All methods may be called from many goroutines at once.
+//
+// A driver over a network may send a request more than once, and one that seemed lost may reach the store late: after the call was answered, and after
+// what others have done since. A conditional Put that comes late does nothing as long as its condition names a state that never comes back, which is up to
+// the caller: every version of a record that is swapped has content of its own. A Put without a condition, and a Delete, do late what they do in time, so
+// they are for keys where that makes no difference.
 package drivers
 
 import (
@@ -44,7 +49,8 @@ type Objects interface {
 	Open(ctx context.Context, key string, off, n int64) (io.ReadCloser, Info, error)
 
 	// Put writes the whole of body (from its current position to its end) to key, atomically: a reader sees the old object or the new one.
-	// With a condition that does not hold, it fails with ErrPrecondition and writes nothing.
+	// With a condition that does not hold, it fails with ErrPrecondition and writes nothing; or, if an earlier attempt of this same call may have been
+	// applied and overwritten since, with ErrAmbiguous. Content that stands there and equals body is taken for its own.
 	Put(ctx context.Context, key string, body io.ReadSeeker, cond Cond) (Info, error)
 
 	// Delete removes the objects at keys; a key that holds nothing is no error. It is not atomic over several keys: after an error, some
@@ -64,6 +70,8 @@ type Info struct {
 }
 
 // Cond is the condition of a Put. The zero Cond always holds; at most one field is set.
+//
+// With a condition, body must be content that nobody else writes to this key (a record has a nonce for that), or content that is the same whoever writes it.
 type Cond struct {
 	IfAbsent bool   // nothing stands at the key
 	IfMatch  string // the object at the key has this ETag
